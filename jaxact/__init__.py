@@ -1,0 +1,26 @@
+"""Activations, losses and rounding for JAX, with values and derivatives right to the last bits."""
+
+from jaxact._counts import negative_binomial_nll, poisson_nll
+from jaxact._logistic import log1mexp, log_sigmoid, log_softplus, logit, sigmoid, softplus, softplus_inverse, tanh
+from jaxact._piecewise import hard_tanh, leaky_relu, relu
+
+__version__ = "0.1.0"
+
+__all__ = (
+    # logistic
+    "sigmoid",
+    "log_sigmoid",
+    "logit",
+    "tanh",
+    "softplus",
+    "softplus_inverse",
+    "log_softplus",
+    "log1mexp",
+    # piecewise
+    "relu",
+    "leaky_relu",
+    "hard_tanh",
+    # counts
+    "poisson_nll",
+    "negative_binomial_nll",
+)

@@ -1,0 +1,126 @@
+"""Arithmetic that every family stands on: precision, polynomials, split exponents, exact products.
+
+The one idea: what rounding takes away is either kept exactly, in a second number, or never arises.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def rounded_once(core: Callable[..., jax.Array], x: jax.Array, *others: jax.Array) -> jax.Array:
+    """`core(x, *others)`, computed in float32 or wider and rounded once to the dtype of `x`.
+
+    The others broadcast to the shape of `x`; a scalar stays one, so that what depends on it alone is computed once.
+    Reverse mode saves the arguments in their own dtypes and nothing else, and rounds each gradient once: that is what
+    `jax.checkpoint` is for here. Under jit the compiler merges what the two passes share, so it costs no time.
+    """
+    compute_dtype = x.dtype if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
+
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def wide(*arrays):
+        return core(*(_prepared(array, compute_dtype, x.shape) for array in arrays)).astype(x.dtype)
+
+    out = wide(x, *others)
+    if jax.typeof(x).weak_type and not jax.typeof(out).weak_type:
+        # Bit operations yield strong types; an update keeps the type of the array that it is made in.
+        out = jnp.zeros_like(x).at[...].set(out)
+    return out
+
+
+def _prepared(array, dtype, shape):
+    array = array if array.dtype == dtype else array.astype(dtype)
+    return array if array.ndim == 0 else jnp.broadcast_to(array, shape)
+
+
+def polynomial(coefficients: Mapping[str, Sequence[float]], x: jax.Array) -> jax.Array:
+    """The polynomial in `x` with the coefficients for its dtype, lowest power first, by Horner's rule."""
+    *lower, total = coefficients[x.dtype.name]
+    for coefficient in reversed(lower):
+        total = total * x + coefficient
+    return total
+
+
+def split_exponent(x: jax.Array, low: float) -> tuple[jax.Array, jax.Array]:
+    """Splits positive normal `x` into `f * 2**k` with `low <= f < 2 * low`; returns `f` and `k`, both floating."""
+    mantissa_bits = jnp.finfo(x.dtype).nmant
+    integer = jnp.dtype(f"int{x.dtype.itemsize * 8}")
+    bits = lax.bitcast_convert_type(x, integer)
+    k = (bits - lax.bitcast_convert_type(jnp.asarray(low, x.dtype), integer)) >> mantissa_bits
+    return lax.bitcast_convert_type(bits - (k << mantissa_bits), x.dtype), k.astype(x.dtype)
+
+
+def matched_exponent(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`k` and `x / 2**k` so that the latter is within a factor of 1.6 of `y`; both positive normal."""
+    mantissa_bits = jnp.finfo(x.dtype).nmant
+    integer = jnp.dtype(f"int{x.dtype.itemsize * 8}")
+    x_bits, y_bits = lax.bitcast_convert_type(x, integer), lax.bitcast_convert_type(y, integer)
+    k = (x_bits - y_bits + (1 << (mantissa_bits - 1))) >> mantissa_bits
+    return k.astype(x.dtype), lax.bitcast_convert_type(x_bits - (k << mantissa_bits), x.dtype)
+
+
+def derivative(fun: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    """The derivative of an elementwise function, elementwise."""
+    return lambda x: jax.jvp(fun, (x,), (jnp.ones_like(x),))[1]
+
+
+def finite(x: jax.Array) -> jax.Array:
+    """`x` with infinities replaced by the largest number, for products whose other factor is then 0."""
+    limit = float(jnp.finfo(x.dtype).max)
+    return jnp.clip(x, -limit, limit)
+
+
+@jax.custom_jvp
+def zero_unless_nan(x: jax.Array) -> jax.Array:
+    """0 where `x` is a number, NaN where it is NaN, and so is every derivative: added to slopes that are constants."""
+    return jnp.where(jnp.isnan(x), x, 0)
+
+
+@zero_unless_nan.defjvp
+def _zero_unless_nan_jvp(primals, tangents):
+    (x,), (t,) = primals, tangents
+    zero = zero_unless_nan(x)
+    return zero, zero * t
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def at_product(fun: Callable[[jax.Array], jax.Array], factor: jax.Array, x: jax.Array) -> jax.Array:
+    """`fun(factor * x)` with the product exact: its rounding error `low` adds `low * fun'(product)`.
+
+    Rounding the product would cost `abs(x * fun' / fun)` half-ulp: 40 ulp in a tail, every digit at a root. Very
+    small and very large products are left as they are, as the functions here have neither roots nor steep tails there.
+    """
+    product = factor * x
+    steep = (jnp.abs(product) > 2.0**-12) & (jnp.abs(product) < 2.0**12)
+    x, factor, centre = (jnp.where(steep, v, 1.0) for v in (x, factor, product))
+    return fun(product) + _product_error(x, factor, centre) * derivative(fun)(centre)
+
+
+@at_product.defjvp
+def _at_product_jvp(fun, primals, tangents):
+    factor, x = primals
+    factor_dot, x_dot = tangents
+    slope = at_product(derivative(fun), factor, x)
+    return at_product(fun, factor, x), slope * (factor * x_dot + x * factor_dot)
+
+
+def _product_error(x, y, product):
+    """`x * y - product`, exact but for the last bit: the halves are so short that their products are exact.
+
+    Magnitudes, as a compiler may fuse a product into a following sum but not one whose sign was changed in between.
+    """
+    sign = jnp.sign(product)
+    x, y, product = jnp.abs(x), jnp.abs(y), jnp.abs(product)
+    x_high, y_high = _upper_half(x), _upper_half(y)
+    x_low, y_low = x - x_high, y - y_high
+    return sign * ((((x_high * y_high - product) + x_high * y_low) + x_low * y_high) + x_low * y_low)
+
+
+def _upper_half(x):
+    integer = jnp.dtype(f"int{x.dtype.itemsize * 8}")
+    lower_bits = (jnp.finfo(x.dtype).nmant + 1) // 2
+    bits = lax.bitcast_convert_type(x, integer)
+    return lax.bitcast_convert_type((bits >> lower_bits) << lower_bits, x.dtype)
