@@ -9,26 +9,24 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
+from jax import lax
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
-from jaxact._logistic_core import softplus
+from jaxact._logistic_core import mean_log1p, softplus
 from jaxact._numerics import finite, rounded_once
 
-# Gauss-Legendre nodes and weights on [0, 1]; 12 of them integrate s / (1 + q*s) to 1e-17 for 0 <= q <= 1.
+# Gauss-Legendre nodes and weights on [0, 1]: 12 integrate s / (1 + q * s) to 1e-17 for q in [0, 1].
 _ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 NODES, WEIGHTS = ((_ROOTS + 1) / 2).tolist(), (_WEIGHTS / 2).tolist()
 
-# Stirling's series of lgamma, from 1/x on; 7 terms are exact to 1e-17 for x >= SHIFT.
-STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
-SHIFT = 10
+# Stirling's series of lgamma, from 1/x on, and the x from which on it is exact to the last bit.
+STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400, 43867 / 244188)
+STIRLING_START = {"float32": 3, "float64": 8}
 
 
 @functools.partial(jax.jit, static_argnames=("log_input", "full"))
-def poisson_nll(
-    log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = True, full: bool = False
-) -> jax.Array:
+def poisson_nll(log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = True, full: bool = False) -> jax.Array:
     r"""Poisson negative log-likelihood of each count.
 
     .. math:: \ell(z, y) = e^z - y z, \qquad \frac{\partial\ell}{\partial z} = e^z - y
@@ -58,11 +56,11 @@ def poisson_nll(
 
     See also: `log_softplus`, the log rate of a softplus rate; `negative_binomial_nll`.
     """
-    log_rate, counts = _pair("poisson_nll", log_rate, counts)
+    log_rate, counts = _pair("poisson_nll", "log_rate", log_rate, counts)
 
     def core(z, y):
         nll = _poisson(z, y) if log_input else _poisson_of_rate(z, y)
-        return nll + gammaln(y + 1) if full else nll
+        return nll + lax.lgamma(y + 1) if full else nll
 
     return rounded_once(core, log_rate, counts)
 
@@ -104,21 +102,21 @@ def negative_binomial_nll(
 
     See also: `poisson_nll`; `scipy.stats.nbinom`, whose `n` is `1 / dispersion` and `p` is `1 / (1 + dispersion * m)`.
     """
-    log_mean, counts = _pair("negative_binomial_nll", log_mean, counts)
+    log_mean, counts = _pair("negative_binomial_nll", "log_mean", log_mean, counts)
     dispersion = checks.real("negative_binomial_nll", "dispersion", dispersion)
     checks.broadcastable("negative_binomial_nll", "dispersion", dispersion, log_mean)
 
     def core(z, y, a):
         nll = _negative_binomial(z, y, a)
-        return nll + gammaln(y + 1) if full else nll
+        return nll + lax.lgamma(y + 1) if full else nll
 
     return rounded_once(core, log_mean, counts, dispersion)
 
 
-def _pair(function, first, counts):
-    first = checks.floating(function, "log_rate" if function == "poisson_nll" else "log_mean", first)
+def _pair(function, argument, first, counts):
+    first = checks.floating(function, argument, first)
     counts = checks.real(function, "counts", counts)
-    checks.same_shape(function, first=first, counts=counts)
+    checks.same_shape(function, **{argument: first, "counts": counts})
     return first, counts
 
 
@@ -163,10 +161,10 @@ def _relative_excess(rate, y):
 
 @_relative_excess.defjvp
 def _relative_excess_jvp(primals, tangents):
-    rate, y = primals
+    rate, y = _not_negative(primals[0]), primals[1]
     rate_dot, y_dot = tangents
     ratio = jnp.where(y == 0, 0, y / jnp.where(y == 0, 1, rate))
-    return _relative_excess(rate, y), ratio * (1 / rate) * rate_dot - y_dot / rate
+    return _relative_excess(*primals), ratio * (1 / rate) * rate_dot - y_dot / rate
 
 
 @jax.custom_jvp
@@ -184,31 +182,44 @@ def _negative_binomial_jvp(primals, tangents):
 
 
 def _negative_binomial_value(z, y, a):
-    # With q = a * m: (1/a) log1p(q) is m * log1p(q) / q, which is m where q is 0.
-    m = jnp.exp(z)
-    q = a * m
-    small = jnp.minimum(q, 1)
-    log1p_small = small - small * small * _log1p_bend(small)
-    log1p_large = softplus(finite(z) + jnp.log(jnp.where(q < 1, 1, a)))  # q itself may overflow
-    log1p_q = jnp.where(q < 1, log1p_small, log1p_large)
-    log1p_over_a = jnp.where(q < 1, m * (1 - small * _log1p_bend(small)), log1p_large / jnp.where(q < 1, 1, a))
-    return log1p_over_a + y * (log1p_q - jnp.where(y == 0, 0, z)) - _sum_log1p(y, a)
+    # log1p(a * m) / a is m * log1p(q) / q with q = a * m, which is m where a is 0. Where q > 1, and m may overflow, it
+    # is softplus(log(q)) / a.
+    is_large = z > -jnp.log(a)
+    m = jnp.exp(jnp.where(is_large, 0, z))
+    q = jnp.where(is_large, 1, a * finite(m))
+    log_a = jnp.log(jnp.where(is_large, a, 1))
+    log_q = jnp.where(is_large, z, 0) + log_a
+    log1p_over_a = jnp.where(is_large, softplus(log_q) / jnp.where(is_large, a, 1), m * _mean_log1p(q))
+    excess = jnp.where(is_large, log_a + softplus(-log_q), q * _mean_log1p(q) - z)  # log1p(q) - z
+    return log1p_over_a + y * jnp.where(y == 0, finite(excess), excess) - _sum_log1p(y, a)
 
 
 def _negative_binomial_slope(z, y, a):
     """`(m - y) / (1 + a * m)`; for means above 1 both are divided by the mean, which may overflow."""
-    m, inverse_m = jnp.exp(jnp.minimum(z, 0)), jnp.exp(-jnp.maximum(z, 0))
+    m, inverse_m = jnp.exp(jnp.where(z > 0, 0, z)), jnp.exp(-jnp.where(z > 0, z, 0))
     return jnp.where(z > 0, 1 - y * inverse_m, m - y) / jnp.where(z > 0, inverse_m + a, 1 + a * m)
 
 
-def _log1p_bend(q):
-    """`(1 - log1p(q) / q) / q`, 1/2 at 0: the integral of `s / (1 + q*s)` for s from 0 to 1.
+@jax.custom_jvp
+def _mean_log1p(q):
+    return mean_log1p(q)
 
-    For small q by quadrature, which as a sum of positive terms is accurate in every derivative too.
-    """
-    small, large = jnp.minimum(q, 1), jnp.maximum(q, 1)
-    integral = sum(weight * node / (1 + small * node) for node, weight in zip(NODES, WEIGHTS, strict=True))
-    return jnp.where(q < 1, integral, (1 - jnp.log1p(large) / large) / large)
+
+@_mean_log1p.defjvp
+def _mean_log1p_jvp(primals, tangents):
+    (q,), (t,) = primals, tangents
+    return _mean_log1p(q), -_integral(lambda s: s / (1 + q * s) ** 2) * t
+
+
+def _integral(fun):
+    """The integral of `fun` from 0 to 1. As a sum of terms of one sign it is accurate, also when differentiated."""
+    return sum(weight * fun(node) for node, weight in zip(NODES, WEIGHTS, strict=True))
+
+
+def _log1p_bend(q):
+    """`(1 - log1p(q) / q) / q`, 1/2 at 0."""
+    small, large = jnp.where(q < 1, q, 1), jnp.where(q < 1, 1, q)
+    return jnp.where(q < 1, _integral(lambda s: s / (1 + small * s)), (1 - jnp.log1p(large) / large) / large)
 
 
 def _sum_log1p(y, a):
@@ -217,12 +228,13 @@ def _sum_log1p(y, a):
     By Stirling's series in `b = 1 / (1/a + shift)`, whose terms all vanish with `a`; where `1/a` is too small for it,
     as many steps of the recurrence `lgamma(x) = lgamma(x + 1) - log(x)` shift it.
     """
-    large = a > 1 / SHIFT
-    b = a / (1 + jnp.where(large, SHIFT, 0) * a)
+    start = STIRLING_START[a.dtype.name]
+    large = a > 1 / start
+    b = a / (1 + jnp.where(large, start, 0) * a)
     t = y * b
     total = (y - 0.5) * jnp.log1p(t) - y * t * _log1p_bend(t)
     for power, coefficient in zip(range(1, 2 * len(STIRLING), 2), STIRLING, strict=True):
         total += coefficient * ((b / (1 + t)) ** power - b**power)
     a = jnp.where(large, a, 0)
-    steps = sum(jnp.log1p(y * a / (1 + j * a)) for j in range(SHIFT))
-    return total + (y * jnp.log1p(SHIFT * a) - steps)
+    steps = sum(jnp.log1p(y * a / (1 + j * a)) for j in range(start))
+    return total + (y * jnp.log1p(start * a) - steps)

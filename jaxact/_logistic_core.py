@@ -35,6 +35,11 @@ def _log1p(u):
     return u + u * (u * polynomial(coefficients.LOG1P, u))
 
 
+def mean_log1p(u):
+    """`log1p(u) / u` for `u` in [0, 1], 1 at 0."""
+    return 1 + u * polynomial(coefficients.LOG1P, u)
+
+
 def _one_minus_exp(y):
     """`1 - exp(-y)` for `y >= 0`."""
     return jnp.where(y < NEAR_0, _one_minus_exp_near_0(y), 1 - jnp.exp(-y))
@@ -130,7 +135,7 @@ def _sech_jvp(primals, tangents):
 
 @jax.custom_jvp
 def logit(p):
-    # p / (1 - p) = 2**k * (1 + s) / (1 - s), and log((1 + s) / (1 - s)) = 2 atanh(s). Around 1/2 take k = 0, s = 2p - 1.
+    # p / (1 - p) = 2**k * (1 + s) / (1 - s), and log((1 + s) / (1 - s)) = 2 atanh(s). Around 1/2, k = 0 and s = 2p - 1.
     q = 1 - p
     k, scaled_p = matched_exponent(p, q)
     w = 2 * p - 1
@@ -207,7 +212,7 @@ def _softplus_slope_jvp(primals, tangents):
 def softplus_deficit(x):
     """`softplus(x) - x * sigmoid(x)`, an even function: what the slope in beta consists of."""
     u = jnp.exp(-jnp.abs(x))
-    return u * (1 + u * polynomial(coefficients.LOG1P, u) + finite(jnp.abs(x)) / (1 + u))
+    return u * (mean_log1p(u) + finite(jnp.abs(x)) / (1 + u))
 
 
 @softplus_deficit.defjvp
@@ -279,7 +284,7 @@ def softplus_inverse_surplus(y):
     e = jnp.exp(-y)
     difference = _one_minus_exp_near_0(y)
     near = jnp.where(y > 0, y, 1) * e / jnp.where(y > 0, difference, 1) - jnp.log(difference)
-    far = e * (finite(y) / jnp.maximum(1 - e, 0.5) + (1 + e * polynomial(coefficients.LOG1M, e)))
+    far = e * (finite(y) / jnp.maximum(1 - e, 0.25) + (1 + e * polynomial(coefficients.LOG1M, e)))
     value = jnp.where(y < NEAR_0, near, far)
     return jnp.where(y >= 0, value, jnp.nan)
 
@@ -329,8 +334,8 @@ def _log_softplus_jvp(primals, tangents):
 def log_softplus_slope(x):
     """`sigmoid(x) / softplus(x)`: r, from 1 to 0."""
     u = jnp.exp(-jnp.abs(x))
-    mean = 1 + u * polynomial(coefficients.LOG1P, u)
-    positive = jnp.maximum(x, 0)
+    mean = mean_log1p(u)
+    positive = finite(jnp.maximum(x, 0))
     return 1 / jnp.where(x < 0, mean + u * mean, positive + u * (mean + (positive + u * mean)))
 
 
@@ -361,7 +366,18 @@ def _log_softplus_bend_jvp(primals, tangents):
     return bend, (slope * bump(x) - bend * (slope + bend / slope)) * t
 
 
+@jax.custom_jvp
 def log_softplus_deficit(x):
     """`1 - x * r(x)` for `x >= 0`: what the slope in beta consists of there."""
-    x = jnp.maximum(x, 0)
-    return softplus_deficit(x) / softplus(x)
+    x = finite(jnp.where(x > 0, x, 0))
+    u = jnp.exp(-x)
+    mean = mean_log1p(u)
+    return u * (x + (mean + u * mean)) / (x + u * (mean + (x + u * mean)))
+
+
+@log_softplus_deficit.defjvp
+def _log_softplus_deficit_jvp(primals, tangents):
+    (x,), (t,) = primals, tangents
+    value = log_softplus_deficit(x)
+    x = jnp.where(x > 0, x, 0)
+    return value, -(finite(x) * bump(x) / softplus(x) + value * log_softplus_slope(x)) * t

@@ -38,7 +38,8 @@ def _prepared(array, dtype, shape):
 
 def polynomial(coefficients: Mapping[str, Sequence[float]], x: jax.Array) -> jax.Array:
     """The polynomial in `x` with the coefficients for its dtype, lowest power first, by Horner's rule."""
-    *lower, total = coefficients[x.dtype.name]
+    *lower, second, last = coefficients[x.dtype.name]
+    total = last * x + second
     for coefficient in reversed(lower):
         total = total * x + coefficient
     return total

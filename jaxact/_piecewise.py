@@ -143,6 +143,8 @@ def _hard_tanh(x, low, high):
 @_hard_tanh.defjvp
 def _hard_tanh_jvp(primals, tangents):
     x, low, high = primals
-    outside = zero_unless_nan(jnp.where(low < high, x, jnp.nan))
-    slopes = (jnp.where((x >= low) & (x <= high), 1, 0), jnp.where(x < low, 1, 0), jnp.where(x > high, 1, 0))
-    return _hard_tanh(x, low, high), sum((slope + outside) * t for slope, t in zip(slopes, tangents, strict=True))
+    x_dot, low_dot, high_dot = tangents
+    zero = zero_unless_nan(jnp.where(low < high, x, jnp.nan))
+    inside = jnp.where((x >= low) & (x <= high), 1, 0) + zero
+    below, above = jnp.where(x < low, 1, 0) + zero, jnp.where(x > high, 1, 0) + zero
+    return _hard_tanh(x, low, high), inside * x_dot + below * low_dot + above * high_dot

@@ -16,6 +16,8 @@ import jaxact
 import references as ref
 
 INF, NAN = np.inf, np.nan
+# A product's rounding error is 2**-24 of it, and so may its correction be of the result.
+SCALED = (2.0**24, 2.0**12)
 PARAMETERS = (1e-6, 1e6)
 REALS, POSITIVE, UNIT = (-INF, INF), (0.0, INF), (0.0, 1.0)
 # Exact in float16 and wider, so that all dtypes see the same number; neither is a power of two.
@@ -44,14 +46,14 @@ class Case:
       reference: value, first and second derivative, each a formula in (arithmetic, x).
       domain: closed interval; outside it value and derivatives are NaN.
       special: roots, thresholds, ties: points whose neighbourhoods are searched densely.
-      edges: `{x: (value, first, second)}`, to be met exactly, sign of zero aside. None leaves one open.
+      edges: `(x, (value, first, second))`, to be met exactly, sign of zero aside.
       budget: largest errors.
       scale: for sums that may cancel, the size of the largest term of value, first and second derivative, against
         which the ulp is taken; else that is the result itself.
       points: interval in which points are spread evenly, besides those spread over all magnitudes.
       magnitudes: the magnitudes that are checked, for parameters, of which nobody needs the extremes.
-      margin: the factor by which the ends of the range are drawn in, for functions with intermediate results that are
-        so much larger or smaller than the final one.
+      margin: the factors by which the lower and the upper end of the range of normal numbers are drawn in, where
+        corrections or intermediate results are so much smaller or larger than the result.
       argument: what is varied, where it is not the first argument.
     """
 
@@ -60,13 +62,18 @@ class Case:
     reference: tuple[Callable, Callable, Callable]
     domain: tuple[float, float] = REALS
     special: tuple[float, ...] = ()
-    edges: dict[float, tuple] = dataclasses.field(default_factory=dict)
+    edges: tuple[tuple[float, tuple[float, float, float]], ...] = ()
     budget: Budget = Budget()
     scale: tuple[Callable | None, ...] = (None, None, None)
     points: tuple[float, float] = (-40.0, 40.0)
     magnitudes: tuple[float, float] = (0.0, INF)
-    margin: float = 1.0
+    margin: tuple[float, float] = (1.0, 1.0)
     argument: str = "x"
+
+    @property
+    def varies_data(self):
+        """Whether the variable is the function's data, not one of its parameters."""
+        return self.argument in ("x", "x-at-beta", "rate", "log_mean")
 
     @property
     def name(self):
@@ -74,8 +81,12 @@ class Case:
 
     def contains(self, x, dtype):
         """Whether `x` lies inside the domain, its ends excluded: those are among the edges."""
-        low, high = max(self.magnitudes[0], self.margin * float(jnp.finfo(dtype).tiny)), self.magnitudes[1]
+        low, high = max(self.magnitudes[0], self.margin[0] * float(jnp.finfo(dtype).tiny)), self.magnitudes[1]
         return (self.domain[0] < x) & (x < self.domain[1]) & (low <= np.abs(x)) & (np.abs(x) <= high)
+
+
+# A slope in a parameter goes through the slope in the argument, and a division or two more.
+PARAMETER_BUDGET = Budget(float32=(3, 5, 8))
 
 
 def _scaled(beta, fun):
@@ -191,13 +202,18 @@ def _in_dispersion(*formulas):
 def _at_log_mean(formula, m, a):
     return formula(m, m.number(LOG_MEAN), COUNT, a)
 
+
 CASES = (
     Case(
         "sigmoid",
         jaxact.sigmoid,
         SIGMOID,
         special=(0.0,),
-        edges={-INF: (0, 0, 0), 0.0: (0.5, 0.25, 0), INF: (1, 0, 0)},
+        edges=(
+            (-INF, (0, 0, 0)),
+            (0.0, (0.5, 0.25, 0)),
+            (INF, (1, 0, 0)),
+        ),
         budget=Budget(float32=(3, 6, 12)),
     ),
     Case(
@@ -209,7 +225,10 @@ CASES = (
             lambda m, x: -ref.bump(m, x),
         ),
         special=(0.0,),
-        edges={-INF: (-INF, 1, 0), INF: (0, 0, 0)},
+        edges=(
+            (-INF, (-INF, 1, 0)),
+            (INF, (0, 0, 0)),
+        ),
     ),
     Case(
         "logit",
@@ -217,7 +236,11 @@ CASES = (
         (ref.logit, ref.logit_slope, ref.logit_bend),
         domain=UNIT,
         special=(0.5, 0.25, 0.75, 1 / 3, 2 / 3, 1.0),
-        edges={0.0: (-INF, INF, -INF), 0.5: (0, 4, 0), 1.0: (INF, INF, INF)},
+        edges=(
+            (0.0, (-INF, INF, -INF)),
+            (0.5, (0, 4, 0)),
+            (1.0, (INF, INF, INF)),
+        ),
         points=UNIT,
     ),
     Case(
@@ -225,7 +248,11 @@ CASES = (
         jaxact.tanh,
         (ref.tanh, ref.tanh_slope, ref.tanh_bend),
         special=(0.0, 0.345, 20.0),
-        edges={-INF: (-1, 0, 0), 0.0: (0, 1, 0), INF: (1, 0, 0)},
+        edges=(
+            (-INF, (-1, 0, 0)),
+            (0.0, (0, 1, 0)),
+            (INF, (1, 0, 0)),
+        ),
         budget=Budget(float32=(5, 6, 12)),
     ),
     Case(
@@ -233,15 +260,21 @@ CASES = (
         jaxact.softplus,
         SOFTPLUS,
         special=(0.0, 27.7, 37.4),
-        edges={-INF: (0, 0, 0), INF: (INF, 1, 0)},
+        edges=(
+            (-INF, (0, 0, 0)),
+            (INF, (INF, 1, 0)),
+        ),
     ),
     Case(
         "softplus",
         _with(jaxact.softplus, beta=BETA),
         _scaled(BETA, SOFTPLUS),
         special=(0.0,),
-        edges={-INF: (0, 0, 0), INF: (INF, 1, 0)},
-        margin=4.0,
+        edges=(
+            (-INF, (0, 0, 0)),
+            (INF, (INF, 1, 0)),
+        ),
+        margin=SCALED,
         argument="x-at-beta",
     ),
     Case(
@@ -251,7 +284,8 @@ CASES = (
         domain=POSITIVE,
         points=(0.01, 40.0),
         magnitudes=PARAMETERS,
-        margin=2.0**12,
+        budget=PARAMETER_BUDGET,
+        margin=SCALED,
         argument="beta-at-positive",
     ),
     Case(
@@ -261,7 +295,8 @@ CASES = (
         domain=POSITIVE,
         points=(0.01, 40.0),
         magnitudes=PARAMETERS,
-        margin=2.0**12,
+        budget=PARAMETER_BUDGET,
+        margin=SCALED,
         argument="beta-at-negative",
     ),
     Case(
@@ -270,7 +305,11 @@ CASES = (
         INVERSE,
         domain=POSITIVE,
         special=(LN2, 0.47, 0.69, 0.94, 1.86, 1.88),
-        edges={0.0: (-INF, INF, -INF), -0.0: (-INF, INF, -INF), INF: (INF, 1, 0)},
+        edges=(
+            (0.0, (-INF, INF, -INF)),
+            (-0.0, (-INF, INF, -INF)),
+            (INF, (INF, 1, 0)),
+        ),
         points=(0.0, 40.0),
     ),
     Case(
@@ -279,9 +318,12 @@ CASES = (
         _scaled(BETA, INVERSE),
         domain=POSITIVE,
         special=(LN2 / BETA, 0.69 / BETA, 1.86 / BETA),
-        edges={0.0: (-INF, INF, -INF), INF: (INF, 1, 0)},
+        edges=(
+            (0.0, (-INF, INF, -INF)),
+            (INF, (INF, 1, 0)),
+        ),
         points=(0.0, 40.0),
-        margin=4.0,
+        margin=SCALED,
         argument="x-at-beta",
     ),
     Case(
@@ -292,7 +334,8 @@ CASES = (
         special=(LN2 / 1.25,),
         points=(0.01, 40.0),
         magnitudes=PARAMETERS,
-        margin=2.0**12,
+        budget=PARAMETER_BUDGET,
+        margin=SCALED,
         argument="beta",
     ),
     Case(
@@ -300,7 +343,10 @@ CASES = (
         jaxact.log_softplus,
         LOG_SOFTPLUS,
         special=(LOG_E_MINUS_1, 0.0, 1.6, -15.0, 1e30, -1e30),
-        edges={-INF: (-INF, 1, 0), INF: (INF, 0, 0)},
+        edges=(
+            (-INF, (-INF, 1, 0)),
+            (INF, (INF, 0, 0)),
+        ),
     ),
     Case(
         "log_softplus",
@@ -310,13 +356,16 @@ CASES = (
             lambda m, x: m.number(BETA) * ref.log_softplus_slope(m, m.number(BETA) * x),
             lambda m, x: m.number(BETA) ** 2 * ref.log_softplus_bend(m, m.number(BETA) * x),
         ),
-        edges={-INF: (-INF, BETA, 0), INF: (INF, 0, 0)},
+        edges=(
+            (-INF, (-INF, BETA, 0)),
+            (INF, (INF, 0, 0)),
+        ),
         scale=(
             lambda m, x: m.maximum(abs(ref.log_softplus(m, m.number(BETA) * x)), abs(m.log(m.number(BETA)))),
             None,
             None,
         ),
-        margin=4.0,
+        margin=SCALED,
         argument="x-at-beta",
     ),
     Case(
@@ -327,7 +376,8 @@ CASES = (
         scale=_log_softplus_scale(1.25),
         points=(0.01, 40.0),
         magnitudes=PARAMETERS,
-        margin=2.0**12,
+        budget=PARAMETER_BUDGET,
+        margin=SCALED,
         argument="beta-at-positive",
     ),
     Case(
@@ -338,7 +388,8 @@ CASES = (
         scale=_log_softplus_scale(-1.25),
         points=(0.01, 40.0),
         magnitudes=PARAMETERS,
-        margin=2.0**12,
+        budget=PARAMETER_BUDGET,
+        margin=SCALED,
         argument="beta-at-negative",
     ),
     Case(
@@ -347,7 +398,11 @@ CASES = (
         (ref.log1mexp, ref.log1mexp_slope, ref.softplus_inverse_bend),
         domain=POSITIVE,
         special=(LN2, 0.69, 1.0),
-        edges={0.0: (-INF, INF, -INF), -0.0: (-INF, INF, -INF), INF: (0, 0, 0)},
+        edges=(
+            (0.0, (-INF, INF, -INF)),
+            (-0.0, (-INF, INF, -INF)),
+            (INF, (0, 0, 0)),
+        ),
         points=(0.0, 40.0),
     ),
     Case(
@@ -355,14 +410,24 @@ CASES = (
         jaxact.relu,
         _steps((0, 0, 0), (INF, 1, 0)),
         special=(0.0,),
-        edges={-INF: (0, 0, 0), -0.0: (0, 0, 0), 0.0: (0, 0, 0), INF: (INF, 1, 0)},
+        edges=(
+            (-INF, (0, 0, 0)),
+            (-0.0, (0, 0, 0)),
+            (0.0, (0, 0, 0)),
+            (INF, (INF, 1, 0)),
+        ),
     ),
     Case(
         "leaky_relu",
         _with(jaxact.leaky_relu, negative_slope=BETA),
         _steps((-5e-324, BETA, 0), (INF, 1, 0)),
         special=(0.0,),
-        edges={-INF: (-INF, BETA, 0), -0.0: (0, 1, 0), 0.0: (0, 1, 0), INF: (INF, 1, 0)},
+        edges=(
+            (-INF, (-INF, BETA, 0)),
+            (-0.0, (0, 1, 0)),
+            (0.0, (0, 1, 0)),
+            (INF, (INF, 1, 0)),
+        ),
     ),
     Case(
         "leaky_relu",
@@ -375,7 +440,12 @@ CASES = (
         jaxact.hard_tanh,
         _steps((np.nextafter(-1, -2), 0, -1), (1, 1, 0), (INF, 0, 1)),
         special=(-1.0, 1.0),
-        edges={-INF: (-1, 0, 0), -1.0: (-1, 1, 0), 1.0: (1, 1, 0), INF: (1, 0, 0)},
+        edges=(
+            (-INF, (-1, 0, 0)),
+            (-1.0, (-1, 1, 0)),
+            (1.0, (1, 1, 0)),
+            (INF, (1, 0, 0)),
+        ),
     ),
     Case(
         "hard_tanh",
@@ -383,7 +453,10 @@ CASES = (
         _steps((np.nextafter(2, 1), 1, 0), (INF, 0, 2)),
         domain=(-1.0, INF),
         special=(2.0,),
-        edges={2.0: (2, 0, 0), INF: (2, 0, 0)},
+        edges=(
+            (2.0, (2, 0, 0)),
+            (INF, (2, 0, 0)),
+        ),
         argument="max_value",
     ),
     Case(
@@ -400,8 +473,11 @@ CASES = (
             None,
         ),
         special=(np.log(COUNT),),
-        edges={-INF: (INF, -COUNT, 0), INF: (INF, INF, INF)},
-        margin=2.0,  # XLA on CPU: exp is 4.6 ulp off where it nears the largest number
+        edges=(
+            (-INF, (INF, -COUNT, 0)),
+            (INF, (INF, INF, INF)),
+        ),
+        margin=(1.0, 2.0),  # XLA on CPU: exp is 4.6 ulp off where it nears the largest number
     ),
     Case(
         "poisson_nll",
@@ -414,7 +490,7 @@ CASES = (
         domain=POSITIVE,
         scale=(lambda m, r: m.maximum(r, abs(COUNT * m.log(r))), None, None),
         special=(COUNT, 1.0),
-        edges={0.0: (INF, -INF, INF)},
+        edges=((0.0, (INF, -INF, INF)),),
         points=(0.0, 40.0),
         argument="rate",
     ),
@@ -424,8 +500,13 @@ CASES = (
         _in_log_mean(ref.negative_binomial_nll, ref.negative_binomial_nll_slope, ref.negative_binomial_nll_bend),
         scale=(*_in_log_mean(ref.negative_binomial_nll_scale, ref.negative_binomial_nll_slope_scale), None),
         special=(np.log(COUNT),),
-        edges={-INF: (INF, -COUNT, 0), INF: (INF, 1 / DISPERSION, 0)},
+        edges=(
+            (-INF, (INF, -COUNT, 0)),
+            (INF, (INF, 1 / DISPERSION, 0)),
+        ),
         points=(-100.0, 100.0),
+        margin=(2.0**3, 1.0),
+        budget=Budget(float32=(4, 4, 6)),  # a sum of four terms
         argument="log_mean",
     ),
     Case(
@@ -444,6 +525,7 @@ CASES = (
         domain=POSITIVE,
         points=(0.01, 40.0),
         magnitudes=(1e-3, 1e6),  # below, the reference cancels; the Poisson limit has a test of its own
+        budget=Budget(float32=(4, 12, 32), float64=(4, 8, 16)),
         argument="dispersion",
     ),
 )

@@ -28,9 +28,7 @@ class Arithmetic:
     where: Callable[[Any, Any, Any], Any]
 
 
-LONG = Arithmetic(
-    np.longdouble, np.exp, np.expm1, np.log, np.log1p, np.tanh, np.maximum, np.where
-)
+LONG = Arithmetic(np.longdouble, np.exp, np.expm1, np.log, np.log1p, np.tanh, np.maximum, np.where)
 MP = Arithmetic(
     mpmath.mpf,
     mpmath.exp,

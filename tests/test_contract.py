@@ -4,11 +4,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
+from jax.experimental import checkify
 
-import jaxact
 from contract import CASES
+from references import MP, MPMATH_BITS
 from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbours, spacing
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -63,8 +65,9 @@ def test_float64_is_right(case, order):
 @pytest.mark.parametrize("order", ORDERS)
 def test_float32_is_right_at_every_977th_number(case, order):
     dtype = np.float32
+    step = 977 if case.varies_data else 9770
     special = [neighbours(point, 100_000, np.float32) for point in case.special]
-    points = np.concatenate([bit_patterns(977, np.float32), *special])
+    points = np.concatenate([bit_patterns(step, np.float32), *special])
     points = points[case.contains(points.astype(np.float64), dtype)]
     got = jax.jit(derivative(case.fun, order))(points)
     assert_within(case.budget.float32[order], worst(case, order, points, got, expected_long, np.float32))
@@ -88,4 +91,193 @@ def test_longdouble_references_agree_with_mpmath(case):
         exact, long = expected_exactly(formula, points), expected_long(formula, points)
         size = np.abs(exact) if scale is None else np.maximum(np.abs(exact), expected_exactly(scale, points))
         normal = (size >= np.finfo(np.float32).tiny) & (size <= np.finfo(np.float32).max)
-        assert np.all(np.abs(long - exact)[normal] <= 0.01 * spacing(size[normal], np.float32))
+        exact, long = exact[normal], long[normal]
+        assert np.all(np.abs(long - exact) <= 0.01 * spacing(size[normal], np.float32))
+
+
+def few(case, dtype):
+    """A few points of the domain, spread evenly, whose results are ordinary numbers."""
+    low, high = case.points
+    points = np.linspace(low + (high - low) / 100, high, 33).astype(dtype)
+    return points[case.contains(points.astype(np.float64), dtype)]
+
+
+def check(case, order, points, got, slack=1):
+    """The result is as right as it has to be, or `slack` times worse."""
+    dtype = points.dtype
+    expected = expected_exactly if dtype == np.float64 else expected_long
+    assert_within(slack * getattr(case.budget, dtype.name)[order], worst(case, order, points, got, expected, dtype))
+
+
+def value_and_slope(case):
+    """Both as one array of two columns, so that a transform is compiled once."""
+    return lambda x: jnp.stack([case.fun(x), derivative(case.fun, 1)(x)], axis=-1)
+
+
+def _without_jit(fun, x):
+    with jax.disable_jit():
+        return fun(jnp.asarray(x))
+
+
+def _in_while_loop(fun, x):
+    def body(state):
+        i, out = state
+        return i + 1, out.at[i].set(fun(jnp.asarray(x)[i]))
+
+    return jax.lax.while_loop(lambda state: state[0] < len(x), body, (0, jnp.zeros((len(x), 2), x.dtype)))[1]
+
+
+def _in_shard_map(fun, x):
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
+    spec = jax.sharding.PartitionSpec("batch")
+    return jax.jit(jax.shard_map(fun, mesh=mesh, in_specs=spec, out_specs=spec))(x)
+
+
+def _exported(fun, x):
+    exported = jax.export.export(jax.jit(fun), platforms=("cpu", "cuda", "tpu"))(jax.typeof(jnp.asarray(x)))
+    return jax.export.deserialize(exported.serialize()).call(x)
+
+
+def _with_x64_off(fun, x):
+    jax.config.update("jax_enable_x64", False)
+    try:
+        return fun(jnp.asarray(x))
+    finally:
+        jax.config.update("jax_enable_x64", True)
+
+
+TRANSFORMS = {
+    "eager": lambda fun, x: fun(jnp.asarray(x)),
+    "without-jit": _without_jit,
+    "vmap": lambda fun, x: jax.vmap(fun)(x),
+    "vmap-of-vmap": lambda fun, x: jax.vmap(jax.vmap(fun))(x[:, None])[:, 0],
+    "map": jax.lax.map,
+    "scan": lambda fun, x: jax.lax.scan(lambda carry, v: (carry, fun(v)), 0, x)[1],
+    "while": _in_while_loop,
+    "checkpoint": lambda fun, x: jax.checkpoint(fun)(x),
+    "shard_map": _in_shard_map,
+    "ahead-of-time": lambda fun, x: jax.jit(fun).lower(x).compile()(x),
+    "export": _exported,
+    "x64-off": _with_x64_off,
+}
+
+
+@each_case
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_value_and_gradient_under_transform(case, transform):
+    points = few(case, np.float32)
+    result = np.asarray(TRANSFORMS[transform](value_and_slope(case), points))
+    check(case, 0, points, result[:, 0])
+    check(case, 1, points, result[:, 1])
+
+
+def _transposed(fun, x):
+    tangent_map = jax.linearize(fun, x)[1]
+    return jax.linear_transpose(tangent_map, x)(jnp.ones_like(x))[0]
+
+
+DERIVATIVES = {
+    "grad": (1, lambda fun: jax.vmap(jax.grad(fun))),
+    "jvp": (1, lambda fun: lambda x: jax.jvp(fun, (x,), (jnp.ones_like(x),))[1]),
+    "vjp": (1, lambda fun: lambda x: jax.vjp(fun, x)[1](jnp.ones_like(x))[0]),
+    "jacfwd": (1, lambda fun: lambda x: jnp.diagonal(jax.jacfwd(fun)(x))),
+    "jacrev": (1, lambda fun: lambda x: jnp.diagonal(jax.jacrev(fun)(x))),
+    "linearize": (1, lambda fun: lambda x: jax.linearize(fun, x)[1](jnp.ones_like(x))),
+    "linear_transpose": (1, lambda fun: functools.partial(_transposed, fun)),
+    "hessian": (2, lambda fun: jax.vmap(jax.hessian(fun))),
+    "grad-of-jvp": (2, lambda fun: jax.vmap(jax.grad(lambda x: jax.jvp(fun, (x,), (jnp.ones_like(x),))[1]))),
+    "jvp-of-jvp": (2, lambda fun: jax.vmap(jax.jacfwd(jax.jacfwd(fun)))),
+    "grad-of-grad": (2, lambda fun: jax.vmap(jax.grad(jax.grad(fun)))),
+}
+
+
+@each_case
+@pytest.mark.parametrize("mode", DERIVATIVES)
+def test_derivative_in_every_mode(case, mode):
+    order, transform = DERIVATIVES[mode]
+    points = few(case, np.float32)
+    check(case, order, points, jax.jit(transform(case.fun))(points))
+
+
+@each_case
+def test_third_derivatives_agree_with_each_other_and_with_differences(case):
+    points = few(case, np.float64)[::4]
+    forward = jax.vmap(jax.jacfwd(jax.jacfwd(jax.jacfwd(case.fun))))(points)
+    reverse = jax.vmap(jax.grad(jax.grad(jax.grad(case.fun))))(points)
+    with mpmath.workprec(MPMATH_BITS):
+        third = np.array([float(mpmath.diff(lambda x: case.reference[2](MP, x), mpmath.mpf(float(x)))) for x in points])
+        bend = np.array([float(case.reference[2](MP, mpmath.mpf(float(x)))) for x in points])
+    # A third derivative may cancel, as no rule promises otherwise; its terms are of the size of the second over x.
+    size = np.maximum(np.abs(third), np.abs(bend / np.maximum(np.abs(points), 1)))
+    with np.errstate(invalid="ignore"):
+        assert np.all(np.nan_to_num(np.abs(forward - third) / size) < 1e-12)
+        assert np.all(np.nan_to_num(np.abs(reverse - third) / size) < 1e-12)
+
+
+@each_case
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ORDERS)
+def test_edges(case, dtype, order):
+    points = jnp.array([*(x for x, _ in case.edges), jnp.nan], dtype)
+    expected = jnp.array([*(numbers[order] for _, numbers in case.edges), jnp.nan], dtype)
+    got = jax.jit(derivative(case.fun, order))(points)
+    if not case.varies_data and order > 0:
+        points, expected, got = points[:-1], expected[:-1], got[:-1]
+    same = (got == expected) | (jnp.isnan(got) & jnp.isnan(expected))
+    assert jnp.all(same), f"{case.name} order {order} at {points}: got {got}, want {expected}"
+
+
+@each_case
+def test_outside_the_domain_value_and_derivatives_are_nan(case):
+    low, high = case.domain
+    outside = [x for x in (low - 1e-3, low - 1, low - 1e30, high + 1e-3, high + 1, high + 1e30) if np.isfinite(x)]
+    for order in ORDERS if case.varies_data else (0,):
+        assert np.all(np.isnan(jax.jit(derivative(case.fun, order))(np.array(outside, np.float32))))
+
+
+@each_case
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtype_is_kept_and_backward_saves_no_more_than_the_inputs(case, dtype):
+    x = jnp.full((64,), case.points[1] / 2, dtype)
+    result, backward = jax.vjp(case.fun, x)
+    assert result.dtype == backward(result)[0].dtype == jnp.dtype(dtype)
+    inputs = 1 + ("nll" in case.function) + (not case.varies_data)  # counts, and the data beside a parameter
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(backward) if leaf.size == x.size) <= inputs * x.nbytes
+
+
+@each_case
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (2, 3, 4)], ids=str)
+def test_shape_is_kept(case, shape):
+    x = jnp.full(shape, case.points[1] / 2, np.float32)
+    assert value_and_slope(case)(x).shape == (*shape, 2)
+
+
+@each_case
+def test_python_float_stays_weak(case):
+    if case.varies_data and "nll" not in case.function:
+        number = case.points[1] / 2
+        assert case.fun(number).weak_type
+        assert jax.grad(case.fun)(number).weak_type
+
+
+@each_case
+def test_debugging_flags_and_checkify_stay_silent(case):
+    points = sample(case, np.float32, 200)
+    ordinary = np.isfinite(np.asarray(value_and_slope(case)(points))).all(axis=1)
+    points = jnp.asarray(points[ordinary])
+    jax.clear_caches()  # the flags look at what is compiled: nothing may have been compiled before
+    try:
+        jax.config.update("jax_debug_nans", True)
+        jax.config.update("jax_debug_infs", True)
+        jax.block_until_ready(value_and_slope(case)(points))
+        for x in (-1, 0):
+            with pytest.raises(FloatingPointError):
+                jnp.log(jnp.float32(x))
+    finally:
+        jax.config.update("jax_debug_nans", False)
+        jax.config.update("jax_debug_infs", False)
+        jax.clear_caches()
+    check_floats = checkify.checkify(value_and_slope(case), errors=checkify.float_checks)
+    check_floats(points)[0].throw()
+    with pytest.raises(checkify.JaxRuntimeError):
+        check_floats(jnp.full_like(points, jnp.nan))[0].throw()

@@ -14,7 +14,7 @@ def spacing(magnitude, dtype):
     return np.ldexp(np.longdouble(1), np.maximum(exponent, info.minexp) - info.nmant)
 
 
-def errors(got, expected, dtype, scale=None, margin=1.0):
+def errors(got, expected, dtype, scale=None, margin=(1.0, 1.0)):
     """Error of each element in ulp of the larger of `expected` and `scale`, both longdouble.
 
     Results beyond the largest number must be infinite, and those below the smallest normal one may be 0, as XLA on CPU
@@ -22,7 +22,7 @@ def errors(got, expected, dtype, scale=None, margin=1.0):
     ends of the range in.
     """
     info = jnp.finfo(dtype)
-    tiny, largest = np.longdouble(float(info.tiny)) * margin, np.longdouble(float(info.max)) / margin
+    tiny, largest = np.longdouble(float(info.tiny)) * margin[0], np.longdouble(float(info.max)) / margin[1]
     got = np.asarray(got).astype(np.longdouble)
     magnitude = np.abs(expected) if scale is None else np.maximum(np.abs(expected), scale)
     with np.errstate(invalid="ignore", over="ignore"):

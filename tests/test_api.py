@@ -1,0 +1,90 @@
+"""The public face: names, signatures and documents agree, and importing changes nothing."""
+
+import doctest
+import inspect
+import json
+import pathlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+
+import jaxact
+from contract import CASES
+
+ROOT = pathlib.Path(__file__).parents[1]
+each_function = pytest.mark.parametrize("name", jaxact.__all__)
+
+
+def test_all_lists_the_public_definitions():
+    defined = {
+        name
+        for module in pkgutil.iter_modules(jaxact.__path__)
+        if module.name in ("_logistic", "_piecewise", "_counts")
+        for name, value in vars(__import__(f"jaxact.{module.name}", fromlist=["_"])).items()
+        if callable(value) and not name.startswith("_") and value.__module__ == f"jaxact.{module.name}"
+    }
+    assert defined == set(jaxact.__all__)
+    assert len(jaxact.__all__) == len(set(jaxact.__all__))
+
+
+def test_every_function_has_a_case():
+    assert {case.function for case in CASES} == set(jaxact.__all__)
+
+
+def test_the_table_of_the_readme_agrees():
+    rows = re.findall(r"^\| `(\w+)\(", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(jaxact.__all__)
+
+
+@each_function
+def test_signature(name):
+    """Data is positional-only and options are keyword-only, with a default except where none makes sense."""
+    for parameter in inspect.signature(getattr(jaxact, name)).parameters.values():
+        assert parameter.kind in (parameter.POSITIONAL_ONLY, parameter.KEYWORD_ONLY)
+        if parameter.kind == parameter.KEYWORD_ONLY and parameter.name != "dispersion":
+            assert parameter.default is not parameter.empty
+
+
+@each_function
+def test_docstring(name):
+    function = getattr(jaxact, name)
+    documentation = inspect.getdoc(function)
+    assert function.__name__ == name
+    for part in (".. math::", "Args:", "Returns:", "Raises:", ">>> "):
+        assert part in documentation
+    for parameter in inspect.signature(function).parameters:
+        assert f"{parameter}: " in documentation
+    assert doctest.DocTestFinder(recurse=False).find(function, name)[0].examples
+
+
+PROBE = """
+import json, sys, time
+import jax, jax.numpy, chex
+settings = dict(jax.config.values)
+modules = set(sys.modules)
+began = time.perf_counter()
+import jaxact
+elapsed = time.perf_counter() - began
+from jax.extend import backend
+import jax._src.xla_bridge as bridge
+print(json.dumps({
+    "seconds": elapsed,
+    "unchanged": settings == dict(jax.config.values),
+    "backends": len(bridge._backends),
+    "new": sorted({name.partition(".")[0] for name in set(sys.modules) - modules}),
+}))
+"""
+
+
+def test_import_is_light_and_changes_nothing():
+    runs = [
+        json.loads(subprocess.run([sys.executable, "-c", PROBE], capture_output=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert runs[0]["unchanged"]
+    assert runs[0]["backends"] == 0
+    assert not set(runs[0]["new"]) & {"flax", "haiku", "optax", "equinox", "torch", "tensorflow", "mpmath"}
+    assert min(run["seconds"] for run in runs) < 0.1

@@ -1,0 +1,7 @@
+"""The generated coefficients are those that the script makes."""
+
+import fit_polynomials
+
+
+def test_the_file_is_what_the_script_writes():
+    assert fit_polynomials.TARGET.read_text() == fit_polynomials.module_source()
