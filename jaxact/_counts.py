@@ -51,8 +51,8 @@ def poisson_nll(log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = 
 
     >>> import jax.numpy as jnp, jaxact
     >>> rate = jaxact.log_softplus(jnp.array([-200.0, 0.5, 2.0]))
-    >>> print(jaxact.poisson_nll(rate, jnp.array([0, 1, 4])))
-    [ 0.         1.0003419 -0.8917868]
+    >>> print(jaxact.poisson_nll(rate, jnp.array([0, 1, 4])).round(2))
+    [ 0.    1.   -0.89]
 
     See also: `log_softplus`, the log rate of a softplus rate; `negative_binomial_nll`.
     """
@@ -95,8 +95,8 @@ def negative_binomial_nll(
 
     >>> import jax.numpy as jnp, jaxact
     >>> log_mean, counts = jnp.array([-0.5, 0.5, 2.0]), jnp.array([0, 1, 4])
-    >>> print(jaxact.negative_binomial_nll(log_mean, counts, dispersion=0.5, full=True))
-    [0.5297463 1.3036886 2.4415367]
+    >>> print(jaxact.negative_binomial_nll(log_mean, counts, dispersion=0.5, full=True).round(4))
+    [0.5297 1.3037 2.4415]
     >>> print(jaxact.negative_binomial_nll(log_mean, counts, dispersion=0.0) - jaxact.poisson_nll(log_mean, counts))
     [0. 0. 0.]
 
