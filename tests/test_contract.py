@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from jax import export
 from jax.experimental import checkify
 
 from contract import CASES
@@ -15,10 +16,9 @@ from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbour
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 ORDERS = (0, 1, 2)
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-# What is costly to compile: the first row of every function always, the others unless slow tests are left out.
+# The first row of every function is always checked, the others unless slow tests are left out.
 FIRST = {case.function: case for case in reversed(CASES)}
-each_case_slowly = pytest.mark.parametrize(
+each_case = pytest.mark.parametrize(
     "case",
     [pytest.param(case, marks=() if case is FIRST[case.function] else pytest.mark.slow) for case in CASES],
     ids=lambda case: case.name,
@@ -141,8 +141,8 @@ def _in_shard_map(fun, x):
 
 
 def _exported(fun, x):
-    exported = jax.export.export(jax.jit(fun), platforms=("cpu", "cuda", "tpu"))(jax.typeof(jnp.asarray(x)))
-    return jax.export.deserialize(exported.serialize()).call(x)
+    exported = export.export(jax.jit(fun), platforms=("cpu", "cuda", "tpu"))(jax.typeof(jnp.asarray(x)))
+    return export.deserialize(exported.serialize()).call(x)
 
 
 def _with_x64_off(fun, x):
@@ -169,7 +169,7 @@ TRANSFORMS = {
 }
 
 
-@each_case_slowly
+@each_case
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_value_and_gradient_under_transform(case, transform):
     points = few(case, np.float32)
@@ -198,7 +198,7 @@ DERIVATIVES = {
 }
 
 
-@each_case_slowly
+@each_case
 @pytest.mark.parametrize("mode", DERIVATIVES)
 def test_derivative_in_every_mode(case, mode):
     order, transform = DERIVATIVES[mode]
@@ -206,7 +206,7 @@ def test_derivative_in_every_mode(case, mode):
     check(case, order, points, jax.jit(transform(case.fun))(points))
 
 
-@each_case_slowly
+@each_case
 def test_third_derivatives_agree_with_each_other_and_with_differences(case):
     points = few(case, np.float64)[::4]
     forward = jax.vmap(jax.jacfwd(jax.jacfwd(jax.jacfwd(case.fun))))(points)
@@ -242,7 +242,7 @@ def test_outside_the_domain_value_and_derivatives_are_nan(case):
         assert np.all(np.isnan(jax.jit(derivative(case.fun, order))(np.array(outside, np.float32))))
 
 
-@each_case_slowly
+@each_case
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtype_is_kept_and_backward_saves_no_more_than_the_inputs(case, dtype):
     x = jnp.full((64,), case.points[1] / 2, dtype)
@@ -252,7 +252,7 @@ def test_dtype_is_kept_and_backward_saves_no_more_than_the_inputs(case, dtype):
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(backward) if leaf.size == x.size) <= inputs * x.nbytes
 
 
-@each_case_slowly
+@each_case
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (2, 3, 4)], ids=str)
 def test_shape_is_kept(case, shape):
     x = jnp.full(shape, case.points[1] / 2, np.float32)
@@ -267,7 +267,7 @@ def test_python_float_stays_weak(case):
         assert jax.grad(case.fun)(number).weak_type
 
 
-@each_case_slowly
+@each_case
 def test_debugging_flags_and_checkify_stay_silent(case):
     points = sample(case, np.float32, 200)
     ordinary = np.isfinite(np.asarray(value_and_slope(case)(points))).all(axis=1)

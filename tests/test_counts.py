@@ -57,22 +57,20 @@ def test_dispersion_0_is_the_poisson_limit_in_value_and_derivative():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("log_mean", [-1e4, -200.0, -90.0, 0.0])
-@pytest.mark.parametrize("dispersion", [0.0, 1e-30, 1.0])
-def test_finite_down_to_underflow(dtype, log_mean, dispersion):
-    z, counts = jnp.full(3, log_mean, dtype), jnp.array([0, 1, 3])
+def test_finite_down_to_underflow(dtype):
+    axes = jnp.meshgrid(jnp.array([-1e4, -200, -90, 0]), jnp.array([0.0, 1, 3]), jnp.array([0, 1e-30, 1]))
+    z, counts, dispersion = (axis.ravel().astype(dtype) for axis in axes)
 
-    def poisson(z):
+    def poisson(z, _):
         return jaxact.poisson_nll(z, counts, full=True)
 
-    def negative_binomial(z, dispersion=dispersion):
+    def negative_binomial(z, dispersion):
         return jaxact.negative_binomial_nll(z, counts, dispersion=dispersion, full=True)
 
     for loss in (poisson, negative_binomial):
-        value, backward = jax.vjp(loss, z)
-        assert jnp.isfinite(value).all()
-        assert jnp.isfinite(backward(jnp.ones_like(value))[0]).all()
-    assert jnp.isfinite(jax.jacfwd(lambda a: negative_binomial(z, a))(dispersion)).all()
+        value, backward = jax.vjp(loss, z, dispersion)
+        for result in (value, *backward(jnp.ones_like(value))):
+            assert jnp.isfinite(result).all()
 
 
 def test_integer_counts_are_taken():

@@ -87,8 +87,12 @@ def test_logit_loses_digits_around_one_half(dtype):
 
 
 def test_log1mexp_slope_is_finite_where_the_value_is_nan():
-    assert jnp.isnan(jax.nn.log1mexp(-1.0))
-    assert jnp.isfinite(jax.grad(jax.nn.log1mexp)(-1.0))
+    def usual(x):  # jax.nn.log1mexp, which JAX 0.7 does not have yet
+        return jnp.where(x < np.log(2), jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+
+    assert jnp.isnan(usual(-1.0))
+    assert jnp.isfinite(jax.grad(usual)(-1.0))
+    assert jnp.isnan(jaxact.log1mexp(-1.0))
     assert jnp.isnan(jax.grad(jaxact.log1mexp)(-1.0))
 
 
