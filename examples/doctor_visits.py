@@ -127,7 +127,6 @@ def make_train_step(name: str, optimizer: optax.GradientTransformation) -> Calla
 
 
 def predict(name: str, parameters: Any, inputs: Array) -> Forecast:
-    """The forecasts of every network, one network a row."""
     output, dispersion = jax.vmap(CountNetwork().apply, (0, None))(parameters, inputs)
     mean = np.asarray(jaxact.softplus(output), np.float64)
     return Forecast(mean, np.asarray(dispersion, np.float64)[:, None] * (name != POISSON))
@@ -135,9 +134,8 @@ def predict(name: str, parameters: Any, inputs: Array) -> Forecast:
 
 def start_networks(name: str, data: Data, seed: int) -> Any:
     means = np.array([data.counts[rows].mean() for rows in data.training])
-    keys = jax.random.split(jax.random.key(seed), means.size)
     start = jax.vmap(lambda key, mean: CountNetwork(mean).init(key, data.inputs[:1]))
-    parameters = jax.jit(start)(keys, means)
+    parameters = jax.jit(start)(jax.random.split(jax.random.key(seed), means.size), means)
     first = predict(name, parameters, data.inputs).mean
     np.testing.assert_allclose(first, np.broadcast_to(means[:, None], first.shape), rtol=1e-6)
     print(f"{name}: untrained network predicts {first[0, 0]:.5f}, the mean count is {means[0]:.5f}")
@@ -151,8 +149,10 @@ def train(name: str, data: Data, epochs: int, seed: int) -> tuple[Forecast, Arra
     parameters = start_networks(name, data, seed)
     step, state = make_train_step(name, optimizer), jax.vmap(optimizer.init)(parameters)
     random, history, by_test_fold = np.random.default_rng(seed), [], (FOLDS, FOLDS - 1, -1)
-    for _ in (progress := tqdm(range(epochs), desc=name, unit="epoch")):
-        for rows in random.permutation(size)[: batches * BATCH_SIZE].reshape(batches, -1):
+    # Epoch 0 only scores the untrained networks.
+    for epoch in (progress := tqdm(range(epochs + 1), desc=name, unit="epoch")):
+        order = random.permutation(size)[: min(epoch, 1) * batches * BATCH_SIZE]
+        for rows in order.reshape(-1, BATCH_SIZE):
             batch = data.inputs[rows], data.counts[rows], data.training[:, rows]
             parameters, state, loss = step(parameters, state, *batch)
             progress.set_postfix(loss=f"{loss.mean():.3f}", refresh=False)
@@ -222,25 +222,24 @@ def print_integers(forecasts: Forecasts, counts: Array) -> None:
 
 
 def draw_training(axes: Axes, name: str, curves: Array, glm: float) -> None:
-    epochs, (training, validation) = np.arange(1, len(curves) + 1), curves.T
-    axes.plot(epochs, validation, color=STYLES[name][0], lw=2.5, label="network, validation")
-    axes.plot(epochs, training, "--", color=STYLES[name][0], label="network, training")
+    epochs, (training, validation) = np.arange(len(curves)), curves.T
+    axes.plot(epochs, validation, color=STYLES[name][0], lw=2.5, label="one network, validation")
+    axes.plot(epochs, training, "--", color=STYLES[name][0], label="one network, training")
     axes.axhline(glm, color="#555555", ls=":", lw=2, label="GLM, held out")
     verdict = "passes" if validation.min() < glm else "stays behind"
     axes.set_title(f"{name} loss: the network {verdict} the GLM")
-    axes.set(xlabel="epoch", ylabel="mean negative log-likelihood")
+    axes.set(xlabel="epoch (at 0, the mean for everyone)", ylabel="mean negative log-likelihood")
 
 
 def draw_counts(axes: Axes, forecasts: Forecasts, counts: Array) -> None:
-    """Observed and expected numbers of rows by count; the last bar holds the whole tail."""
     observed = np.bincount(np.minimum(counts, 20).astype(int), minlength=21)
     axes.bar(range(21), observed, color="#CFCFCF", label="observed")
-    title = f"Years without a visit: {observed[0] / counts.size:.0%} observed"
+    title = f"Years without a visit: observed {observed[0] / counts.size:.0%}"
     for name, (colour, marker) in STYLES.items():
         distribution = forecasts[f"{name} network"].distribution()
         expected = [*(distribution.pmf(i).sum() for i in range(20)), distribution.sf(19).sum()]
         axes.plot(expected, marker=marker, color=colour, label=f"{name} network")
-        title += f", {expected[0] / counts.size:.0%} {name}"
+        title += f", {name} {expected[0] / counts.size:.0%}"
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     axes.set(ylim=(0, None), yticks=[0, 100, 500, *range(1000, int(max(observed)), 1000)])
     axes.set_xticks(range(0, 21, 2), [*map(str, range(0, 20, 2)), "20+"])
@@ -261,7 +260,7 @@ def draw_calibration(axes: Axes, forecasts: Forecasts, counts: Array) -> None:
 
 def save_picture(forecasts: Forecasts, curves: Any, counts: Array, path: Path) -> None:
     figure = Figure(figsize=(13, 10), layout="constrained")
-    panels = figure.subplots(2, 2)
+    panels = figure.subplots(2, 2, gridspec_kw={"hspace": 0.08, "wspace": 0.06})
     for axes, name in zip(panels[0], STYLES, strict=True):
         draw_training(axes, name, curves[name], forecasts[f"{name} GLM"].nll(counts).mean())
     draw_counts(panels[1, 0], forecasts, counts)
@@ -269,7 +268,7 @@ def save_picture(forecasts: Forecasts, curves: Any, counts: Array, path: Path) -
     for axes in panels.flat:
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight", pad_inches=0.2)
     print(f"\nPicture saved as {path}")
 
 
