@@ -1,4 +1,4 @@
-"""Activations, losses and rounding for JAX, with values and derivatives right to the last bits."""
+"""Activations and losses for JAX, with values and derivatives right to the last bits."""
 
 from jaxact._counts import negative_binomial_nll, poisson_nll
 from jaxact._logistic import log1mexp, log_sigmoid, log_softplus, logit, sigmoid, softplus, softplus_inverse, tanh

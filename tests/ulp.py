@@ -14,6 +14,13 @@ def spacing(magnitude, dtype):
     return np.ldexp(np.longdouble(1), np.maximum(exponent, info.minexp) - info.nmant)
 
 
+def normal_range(dtype, margin):
+    """The smallest and largest magnitude to check: normal in `dtype`, and by `margin` inside its compute dtype."""
+    info, compute = jnp.finfo(dtype), jnp.finfo(jnp.float64 if dtype == np.float64 else jnp.float32)
+    smallest = max(np.longdouble(float(info.tiny)), np.longdouble(float(compute.tiny)) * margin[0])
+    return smallest, min(np.longdouble(float(info.max)), np.longdouble(float(compute.max)) / margin[1])
+
+
 def errors(got, expected, dtype, scale=None, margin=(1.0, 1.0)):
     """Error of each element in ulp of the larger of `expected` and `scale`, both longdouble.
 
@@ -22,7 +29,7 @@ def errors(got, expected, dtype, scale=None, margin=(1.0, 1.0)):
     ends of the range in.
     """
     info = jnp.finfo(dtype)
-    tiny, largest = np.longdouble(float(info.tiny)) * margin[0], np.longdouble(float(info.max)) / margin[1]
+    tiny, largest = normal_range(dtype, margin)
     got = np.asarray(got).astype(np.longdouble)
     magnitude = np.abs(expected) if scale is None else np.maximum(np.abs(expected), scale)
     with np.errstate(invalid="ignore", over="ignore"):
