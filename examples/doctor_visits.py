@@ -87,7 +87,8 @@ class CountNetwork(nn.Module):
 
 
 def load_data(seed: int, rows: int | None) -> Data:
-    table: Any = sm.datasets.randhie.load_pandas().data[:rows]
+    data: Any = sm.datasets.randhie.load_pandas().data
+    table = data[:rows]
     # A person fills three or five rows and a family shares its plan, so a split by rows would
     # test on people seen in training. Rows of one household stand together: split by those.
     plan = table[["lncoins", "idp", "lpi", "fmde"]]
