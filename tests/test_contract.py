@@ -16,11 +16,12 @@ from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbour
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 ORDERS = (0, 1, 2)
-# The first row of every function is always checked, the others unless slow tests are left out.
-FIRST = {case.function: case for case in reversed(CASES)}
+# The first row of every function is always checked; the others, of parameters, unless slow tests are left out.
+FIRST = tuple({case.function: case for case in reversed(CASES)}.values())
+each_function = pytest.mark.parametrize("case", FIRST, ids=lambda case: case.name)
 each_case = pytest.mark.parametrize(
     "case",
-    [pytest.param(case, marks=() if case is FIRST[case.function] else pytest.mark.slow) for case in CASES],
+    [pytest.param(case, marks=() if case in FIRST else pytest.mark.slow) for case in CASES],
     ids=lambda case: case.name,
 )
 
@@ -170,7 +171,7 @@ TRANSFORMS = {
 }
 
 
-@each_case
+@each_function
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_value_and_gradient_under_transform(case, transform):
     points = few(case, np.float32)
@@ -253,22 +254,22 @@ def test_dtype_is_kept_and_backward_saves_no_more_than_the_inputs(case, dtype):
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(backward) if leaf.size == x.size) <= inputs * x.nbytes
 
 
-@each_case
+@each_function
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (2, 3, 4)], ids=str)
 def test_shape_is_kept(case, shape):
     x = jnp.full(shape, case.points[1] / 2, np.float32)
     assert value_and_slope(case)(x).shape == (*shape, 2)
 
 
-@each_case
+@each_function
 def test_python_float_stays_weak(case):
-    if case.varies_data and "nll" not in case.function:
+    if "nll" not in case.function:
         number = case.points[1] / 2
         assert case.fun(number).weak_type
         assert jax.grad(case.fun)(number).weak_type
 
 
-@each_case
+@each_function
 def test_debugging_flags_and_checkify_stay_silent(case):
     points = sample(case, np.float32, 200)
     ordinary = np.isfinite(np.asarray(value_and_slope(case)(points))).all(axis=1)
