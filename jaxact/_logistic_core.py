@@ -363,7 +363,8 @@ def log_softplus_bend(x):
 def _log_softplus_bend_jvp(primals, tangents):
     (x,), (t,) = primals, tangents
     slope, bend = log_softplus_slope(x), log_softplus_bend(x)
-    return bend, (slope * bump(x) - bend * (slope + bend / slope)) * t
+    c = bend / jnp.where(slope > 0, slope, 1)  # r - sigmoid(-x); both vanish at infinity
+    return bend, (slope * bump(x) - bend * (slope + c)) * t
 
 
 @jax.custom_jvp
