@@ -10,7 +10,7 @@ import pytest
 from jax import export
 from jax.experimental import checkify
 
-from contract import CASES
+from cases import CASES
 from references import MP, MPMATH_BITS
 from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbours, spacing
 

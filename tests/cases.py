@@ -1,0 +1,7 @@
+"""All rows of the contract."""
+
+import cases_counts
+import cases_logistic
+import cases_piecewise
+
+CASES = (*cases_logistic.CASES, *cases_piecewise.CASES, *cases_counts.CASES)
