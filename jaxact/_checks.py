@@ -4,6 +4,9 @@ They run while a function is traced. A call that finds its compiled program in t
 program itself holds nothing of them. What only values could tell inside a trace gives the documented NaN instead.
 """
 
+import operator
+from collections.abc import Hashable, Sequence
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -36,6 +39,30 @@ def real(function: str, argument: str, value: ArrayLike) -> jax.Array:
     return array
 
 
+def integer(function: str, argument: str, value: ArrayLike) -> jax.Array:
+    """Returns `value` as an array; raises TypeError unless it is integer."""
+    array = _array(function, argument, value)
+    chex.assert_type(
+        array,
+        int,
+        custom_message=f"jaxact.{function}: {argument} must be integer, got {array.dtype}",
+        include_default_message=False,
+        exception_type=TypeError,
+    )
+    return array
+
+
+def shape(function: str, argument: str, array: jax.Array, expected: tuple[int, ...]) -> None:
+    """Raises ValueError unless the array has the expected shape."""
+    chex.assert_shape(
+        array,
+        expected,
+        custom_message=f"jaxact.{function}: {argument} must have shape {expected}, got {array.shape}",
+        include_default_message=False,
+        exception_type=ValueError,
+    )
+
+
 def same_shape(function: str, **arrays: jax.Array) -> None:
     """Raises ValueError unless all arrays have one shape: losses do not broadcast, as that hides mistakes."""
     shapes = ", ".join(f"{argument} {array.shape}" for argument, array in arrays.items())
@@ -56,6 +83,49 @@ def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Arr
         include_default_message=False,
         exception_type=ValueError,
     )
+
+
+def axes(function: str, axis: int | Sequence[int], data: jax.Array) -> tuple[int, ...]:
+    """Returns `axis` as a sorted tuple of the axes of `data`, counted from 0; raises TypeError or ValueError if none."""
+    several = axis if isinstance(axis, tuple) else (axis,)
+    try:
+        counted = tuple(sorted(operator.index(one) % data.ndim for one in several))
+    except TypeError:
+        raise TypeError(f"jaxact.{function}: axis must be an integer or a tuple of integers, got {axis!r}") from None
+    except ZeroDivisionError:
+        counted = ()
+    valid = all(-data.ndim <= one < data.ndim for one in several) and len(set(counted)) == len(several) > 0
+    if not valid or not counted:
+        raise ValueError(f"jaxact.{function}: axis must name different axes of shape {data.shape}, got {axis!r}")
+    return counted
+
+
+def single_axis(function: str, axis: int, data: jax.Array) -> int:
+    """Returns the axis, counted from 0; raises TypeError or ValueError unless it is one of `data`."""
+    if isinstance(axis, tuple):
+        raise TypeError(f"jaxact.{function}: axis must be an integer, got {axis!r}")
+    return axes(function, axis, data)[0]
+
+
+def mask(function: str, where: ArrayLike | None, data: jax.Array) -> jax.Array | None:
+    """Returns `where` as an array, or None; raises unless it is boolean and broadcasts to the shape of `data`."""
+    if where is None:
+        return None
+    array = _array(function, "where", where)
+    chex.assert_type(
+        array,
+        bool,
+        custom_message=f"jaxact.{function}: where must be boolean, got {array.dtype}",
+        include_default_message=False,
+        exception_type=TypeError,
+    )
+    broadcastable(function, "where", array, data)
+    return jnp.broadcast_to(array, data.shape)
+
+
+def names(axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
+    """Returns the name or names of mesh axes as a tuple."""
+    return tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
 
 
 def below(function: str, **bounds: ArrayLike) -> None:

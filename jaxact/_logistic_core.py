@@ -59,6 +59,11 @@ def _log(x):
     return jnp.where(x < jnp.inf, value, x)
 
 
+def log1p(u):
+    """`log1p(u)` for any `u >= 0`."""
+    return jnp.where(u < 1, _log1p(jnp.minimum(u, 1)), _log(1 + jnp.maximum(u, 1)))
+
+
 # sigmoid and tanh
 
 

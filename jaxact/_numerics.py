@@ -11,10 +11,12 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def rounded_once(core: Callable[..., jax.Array], x: jax.Array, *others: jax.Array) -> jax.Array:
+def rounded_once(
+    core: Callable[..., jax.Array], x: jax.Array, *others: jax.Array, broadcast: bool = True
+) -> jax.Array:
     """`core(x, *others)`, computed in float32 or wider and rounded once to the dtype of `x`.
 
-    The others broadcast to the shape of `x`; a scalar stays one, so that what depends on it alone is computed once.
+    The others `broadcast` to the shape of `x`; a scalar stays one, so that what depends on it alone is computed once.
     Reverse mode saves the arguments in their own dtypes and nothing else, and rounds each gradient once: that is what
     `jax.checkpoint` is for here. Under jit the compiler merges what the two passes share, so it costs no time.
     """
@@ -22,18 +24,16 @@ def rounded_once(core: Callable[..., jax.Array], x: jax.Array, *others: jax.Arra
 
     @functools.partial(jax.checkpoint, prevent_cse=False)
     def wide(*arrays):
-        return core(*(_prepared(array, compute_dtype, x.shape) for array in arrays)).astype(x.dtype)
+        arrays = [array if array.dtype == compute_dtype else array.astype(compute_dtype) for array in arrays]
+        if broadcast:
+            arrays = [array if array.ndim == 0 else jnp.broadcast_to(array, x.shape) for array in arrays]
+        return core(*arrays).astype(x.dtype)
 
     out = wide(x, *others)
     if jax.typeof(x).weak_type and not jax.typeof(out).weak_type:
         # Bit operations yield strong types; an update keeps the type of the array that it is made in.
-        out = jnp.zeros_like(x).at[...].set(out)
+        out = jnp.zeros_like(x, shape=out.shape).at[...].set(out)
     return out
-
-
-def _prepared(array, dtype, shape):
-    array = array if array.dtype == dtype else array.astype(dtype)
-    return array if array.ndim == 0 else jnp.broadcast_to(array, shape)
 
 
 def polynomial(coefficients: Mapping[str, Sequence[float]], x: jax.Array) -> jax.Array:

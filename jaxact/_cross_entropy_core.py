@@ -1,0 +1,177 @@
+"""The cores of the cross entropies.
+
+The one idea for integer labels: leave the label's own term out of the sum of exponentials. With the maximum `m`, the
+label's `d = x_label - m` and the sum `s` of `exp(x - m)` over all other classes, the loss is `log1p(s + (exp(d) - 1)) -
+d`, a sum of nothing negative; and the derivative in the label's logit is `-s / (s + exp(d))`. Neither is rounded to 0 by
+a confident prediction. That derivative is the softmax *centred* on the label, in the terms of `_softmax_core`.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxact import _logistic_core as logistic
+from jaxact._logistic_core import log1p
+from jaxact._numerics import finite
+from jaxact._softmax_core import (
+    Axes,
+    Names,
+    difference,
+    exponentials,
+    log_softmax,
+    logsumexp,
+    maximum,
+    minus_mean,
+    row_sum,
+    row_sums,
+)
+
+
+def integer_label_nll(
+    x: jax.Array,
+    labels: jax.Array,
+    ignored: jax.Array | None,
+    where: jax.Array | None,
+    axis: int,
+    names: Names,
+    label_smoothing: jax.Array | None = None,
+    z_loss: jax.Array | None = None,
+) -> jax.Array:
+    """The loss of integer labels, the axis of the classes kept; NaN for labels that are no class."""
+    labels = jnp.expand_dims(labels, axis)
+    if ignored is not None:
+        ignored = jnp.expand_dims(ignored, axis)
+        labels, x = jnp.where(ignored, 0, labels), jnp.where(ignored, 0, x)
+    size = x.shape[axis]
+    valid = (labels >= 0) & (labels < size * lax.psum(1, names))
+    first = lax.axis_index(names) * size if names else 0
+    label = jnp.where(valid, labels, 0).astype(jnp.int32) - first
+    loss = label_nll(x, label, jnp.where(valid, 0, jnp.nan).astype(x.dtype), axis, names)
+    if label_smoothing is not None:
+        uniform = _mean_nll(x, where, (axis,), names)
+        loss = (1 - label_smoothing) * loss + label_smoothing * uniform
+    if z_loss is not None:
+        loss = loss + z_loss * logsumexp(x, (axis,), names) ** 2
+    return loss if ignored is None else jnp.where(ignored, 0, loss)
+
+
+def _mean_nll(x, where, axes, names):
+    """The mean of `-log_softmax(x)` over the classes that count."""
+    nll = -log_softmax(x, axes, names)
+    counted = jnp.ones_like(x) if where is None else where.astype(x.dtype)
+    return row_sum(jnp.where(counted > 0, nll, 0), axes, names) / row_sum(counted, axes, names)
+
+
+def is_zero(option: ArrayLike) -> bool:
+    """Whether the option is the plain number 0, in which case its term is left out."""
+    return isinstance(option, int | float) and option == 0
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def label_nll(x: jax.Array, label: jax.Array, flaw: jax.Array, axis: int, names: Names) -> jax.Array:
+    """`-log_softmax(x)` at the label, an index into the classes of this device if it is one; axis kept.
+
+    Where `flaw` is NaN and not 0, so is the loss and every derivative.
+    """
+    _, _, total, shifted, label_exp = _around_label(x, label, flaw, axis, names)
+    return log1p(jnp.maximum(total + (label_exp - 1), 0)) - shifted
+
+
+@label_nll.defjvp
+def _label_nll_jvp(axis, names, primals, tangents):
+    centred = label_centred_softmax(*primals, axis, names)
+    return label_nll(*primals, axis, names), row_sum(centred * tangents[0], (axis,), names)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def label_centred_softmax(x: jax.Array, label: jax.Array, flaw: jax.Array, axis: int, names: Names) -> jax.Array:
+    """Softmax, less 1 at the label: of all elements that one alone has its sign bit set. 0 in a row of -inf."""
+    others, scale, total, _, label_exp = _around_label(x, label, flaw, axis, names)
+    share = 1 / jnp.maximum(total + label_exp, 1)
+    return jnp.where(_is_at(label, x, axis), -total * share, others * (scale * share))
+
+
+@label_centred_softmax.defjvp
+def _label_centred_softmax_jvp(axis, names, primals, tangents):
+    centred = label_centred_softmax(*primals, axis, names)
+    softmax = jnp.where(jnp.signbit(centred), 1 + centred, centred)
+    return centred, softmax * minus_mean(tangents[0], centred, (axis,), names)
+
+
+def _around_label(x, label, flaw, axis, names):
+    """Exponentials of all classes but the label, their scale and sum; the label's `x - maximum`, and its exponential."""
+    peak = maximum(x, (axis,), names)
+    exp, scale = exponentials(x, peak)
+    others = _zeroed(exp, label, axis)
+    (total,) = row_sums((others,), (axis,), names)
+    at_label = lax.psum(_taken(x, label, axis), names)
+    shifted = difference(at_label, peak)
+    label_exp = jnp.where(shifted == 0, 1, scale * exponentials(at_label, peak)[0])
+    return others, scale, scale * total + flaw, shifted, label_exp
+
+
+def _taken(x, index, axis):
+    """`x` at the index along the axis, 0 where the index lies outside."""
+    if _is_divided(x, axis):
+        return jnp.sum(jnp.where(_is_at(index, x, axis), x, 0), axis, keepdims=True)
+    inside = (index >= 0) & (index < x.shape[axis])
+    return jnp.where(inside, jnp.take_along_axis(x, jnp.where(inside, index, 0), axis), 0)
+
+
+def _zeroed(x, index, axis):
+    """`x` with 0 at the index along the axis, unless the index lies outside: done in place, in no time."""
+    if _is_divided(x, axis):
+        return jnp.where(_is_at(index, x, axis), 0, x)
+    size = x.shape[axis]
+    index = jnp.where((index >= 0) & (index < size), index, size)
+    return jnp.put_along_axis(x, index, jnp.zeros_like(index, x.dtype), axis, inplace=False, mode="drop")
+
+
+def _is_divided(x, axis):
+    """Whether the type of `x` says that the axis lies on several devices, where indexing is refused."""
+    return jax.typeof(x).sharding.spec[axis] is not None
+
+
+def _is_at(index, x, axis):
+    return lax.broadcasted_iota(index.dtype, x.shape, axis) == index
+
+
+@jax.custom_jvp
+def expectation(nll: jax.Array, weights: jax.Array) -> jax.Array:
+    """`weights * nll`, in which a weight of 0 makes 0 of an infinite loss, and in its derivatives."""
+    return jnp.where(weights == 0, 0, weights * nll)
+
+
+@expectation.defjvp
+def _expectation_jvp(primals, tangents):
+    nll, weights = primals
+    nll_dot, weights_dot = tangents
+    return expectation(nll, weights), weights * nll_dot + finite(nll) * weights_dot
+
+
+@jax.custom_jvp
+def binary_nll(x: jax.Array, y: jax.Array) -> jax.Array:
+    """`y * softplus(-x) + (1 - y) * softplus(x)`."""
+    return expectation(logistic.softplus(-x), y) + expectation(logistic.softplus(x), 1 - y)
+
+
+@binary_nll.defjvp
+def _binary_nll_jvp(primals, tangents):
+    x, y = primals
+    x_dot, y_dot = tangents
+    return binary_nll(x, y), _binary_slope(x, y) * x_dot - finite(x) * y_dot
+
+
+@jax.custom_jvp
+def _binary_slope(x, y):
+    return (1 - y) * logistic.sigmoid(x) - y * logistic.sigmoid(-x)
+
+
+@_binary_slope.defjvp
+def _binary_slope_jvp(primals, tangents):
+    x, y = primals
+    x_dot, y_dot = tangents
+    return _binary_slope(x, y), logistic.bump(x) * x_dot - y_dot

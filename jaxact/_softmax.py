@@ -1,0 +1,151 @@
+"""Softmax, its logarithm, and the logarithm of a sum of exponentials, over one axis or several, masked or not.
+
+They differ from `jax.nn` where one logit stands out: its log-probability is not rounded to 0, and neither is the
+gradient, so that a confident prediction goes on teaching. Rows that are masked, empty, or of infinities have values.
+"""
+
+import functools
+from collections.abc import Hashable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxact import _checks as checks
+from jaxact import _softmax_core as core
+from jaxact._numerics import rounded_once
+
+AxisName = Hashable | Sequence[Hashable]
+
+
+@functools.partial(jax.jit, static_argnames=("axis", "axis_name"))
+def softmax(
+    x: ArrayLike, /, *, axis: int | tuple[int, ...] = -1, where: ArrayLike | None = None, axis_name: AxisName = ()
+) -> jax.Array:
+    r"""Softmax: exponentials, scaled so that they sum to 1.
+
+    .. math:: p_i = \frac{e^{x_i}}{\sum_j e^{x_j}}, \qquad
+              \frac{\partial p_i}{\partial x_k} = p_i \, (\mathbb{1}[i = k] - p_k)
+
+    Args:
+      x: floating array with at least one axis.
+      axis: the axis or the tuple of axes that is summed over (static).
+      where: boolean array that broadcasts to the shape of `x`; the elements that count. Others may hold anything.
+      axis_name: inside `jax.shard_map`, the names of the mesh axes that `axis` is divided over (static).
+
+    Returns:
+      Array of the shape and dtype of `x`.
+
+    Raises:
+      TypeError: `x` is not floating, `where` not boolean, or `axis` not an integer or a tuple of them.
+      ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
+
+    Special values: 0 where masked, and in a row that is all -inf or all masked, with gradient 0. Infinite maxima share:
+    `[inf, 0]` gives `[1, 0]`. NaN makes its row NaN.
+
+    >>> import jax.numpy as jnp, jaxact
+    >>> print(jaxact.softmax(jnp.array([3.0, 1.0, 0.2])).round(4))
+    [0.836  0.1131 0.0508]
+
+    See also: `jax.nn.softmax`, whose probabilities below 1e-7 are off by up to 64 ulp. `log_softmax`.
+    """
+    x, axes, names, where = _arguments("softmax", x, axis, where, axis_name)
+    return rounded_once(lambda x: core.softmax(_masked(x, where), axes, names), x)
+
+
+@functools.partial(jax.jit, static_argnames=("axis", "axis_name"))
+def log_softmax(
+    x: ArrayLike, /, *, axis: int | tuple[int, ...] = -1, where: ArrayLike | None = None, axis_name: AxisName = ()
+) -> jax.Array:
+    r"""Logarithm of softmax, not rounded to 0 where one logit stands out.
+
+    .. math:: \ell_i = x_i - \log \sum_j e^{x_j}, \qquad
+              \frac{\partial \ell_i}{\partial x_k} = \mathbb{1}[i = k] - p_k
+
+    With the maximum :math:`m` left out of the sum, :math:`\ell_i = (x_i - m) - \operatorname{log1p} \sum_{j \ne \arg\max}
+    e^{x_j - m}`, and likewise :math:`1 - p` of the maximum is the quotient of that sum and the whole one.
+
+    Args:
+      x: floating array with at least one axis.
+      axis: the axis or the tuple of axes that is summed over (static).
+      where: boolean array that broadcasts to the shape of `x`; the elements that count. Others may hold anything.
+      axis_name: inside `jax.shard_map`, the names of the mesh axes that `axis` is divided over (static).
+
+    Returns:
+      Array of the shape and dtype of `x`.
+
+    Raises:
+      TypeError: `x` is not floating, `where` not boolean, or `axis` not an integer or a tuple of them.
+      ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
+
+    Special values: -inf where masked, and in a row that is all -inf or all masked, with gradient 0. Infinite maxima
+    share: `[inf, 0]` gives `[0, -inf]`. NaN makes its row NaN.
+
+    >>> import jax, jax.numpy as jnp, jaxact
+    >>> logits = jnp.array([20.0, 0.0, -3.0])
+    >>> print(jaxact.log_softmax(logits)[0], jax.nn.log_softmax(logits)[0])
+    -2.1637723e-09 0.0
+
+    See also: `jax.nn.log_softmax`. Blanchard, Higham and Higham (2021), "Accurately computing the log-sum-exp and
+    softmax functions", doi 10.1093/imanum/draa038.
+    """
+    x, axes, names, where = _arguments("log_softmax", x, axis, where, axis_name)
+
+    def masked_log_softmax(x):
+        out = core.log_softmax(_masked(x, where), axes, names)
+        return out if where is None else jnp.where(where, out, -jnp.inf)
+
+    return rounded_once(masked_log_softmax, x)
+
+
+@functools.partial(jax.jit, static_argnames=("axis", "keepdims", "axis_name"))
+def logsumexp(
+    x: ArrayLike,
+    /,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    where: ArrayLike | None = None,
+    keepdims: bool = False,
+    axis_name: AxisName = (),
+) -> jax.Array:
+    r"""Logarithm of the sum of exponentials.
+
+    .. math:: \operatorname{lse}(x) = \log \sum_j e^{x_j}, \qquad \frac{\partial \operatorname{lse}}{\partial x_k} = p_k
+
+    Args:
+      x: floating array with at least one axis.
+      axis: the axis or the tuple of axes that is summed over (static).
+      where: boolean array that broadcasts to the shape of `x`; the elements that count. Others may hold anything.
+      keepdims: whether the axes that are summed over stay, with size 1 (static).
+      axis_name: inside `jax.shard_map`, the names of the mesh axes that `axis` is divided over (static).
+
+    Returns:
+      Array of the dtype of `x` and of its shape without `axis`.
+
+    Raises:
+      TypeError: `x` is not floating, `where` not boolean, or `axis` not an integer or a tuple of them.
+      ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
+
+    Special values: -inf of a row that is all -inf or all masked, with gradient 0; inf where a maximum is. NaN makes its
+    row NaN. The value is right to the last bits of the larger of its terms, the maximum and the rest.
+
+    >>> import jax.numpy as jnp, jaxact
+    >>> print(jaxact.logsumexp(jnp.array([[2.0, 1.0, 0.1], [1.0, 3.0, 0.2]])).round(4))
+    [2.417  3.1791]
+
+    See also: `jax.scipy.special.logsumexp`.
+    """
+    x, axes, names, where = _arguments("logsumexp", x, axis, where, axis_name)
+    out = rounded_once(lambda x: core.logsumexp(_masked(x, where), axes, names), x)
+    return out if keepdims else jnp.squeeze(out, axes)
+
+
+def _arguments(function, x, axis, where, axis_name):
+    x = checks.floating(function, "x", x)
+    axes = checks.axes(function, axis, x)
+    where = checks.mask(function, where, x)
+    return x, axes, checks.names(axis_name), where
+
+
+def _masked(x, where):
+    return x if where is None else jnp.where(where, x, -jnp.inf)
