@@ -52,8 +52,30 @@ def integer(function: str, argument: str, value: ArrayLike) -> jax.Array:
     return array
 
 
-def shape(function: str, argument: str, array: jax.Array, expected: tuple[int, ...]) -> None:
-    """Raises ValueError unless the array has the expected shape."""
+def like(function: str, argument: str, value: ArrayLike, data: jax.Array) -> jax.Array:
+    """Returns `value` as an array; raises TypeError unless it has the dtype of `data`."""
+    array = _array(function, argument, value)
+    if array.dtype != data.dtype:
+        raise TypeError(f"jaxact.{function}: {argument} must be {data.dtype}, got {array.dtype}")
+    return array
+
+
+def label(function: str, argument: str, value: ArrayLike, labels: jax.Array) -> jax.Array:
+    """Returns `value` in the dtype of the labels; raises TypeError or ValueError unless it is an integer."""
+    array = integer(function, argument, value)
+    shape(function, argument, array, ())
+    return array.astype(labels.dtype)
+
+
+def scalar(function: str, argument: str, value: ArrayLike) -> jax.Array:
+    """Returns `value` as an array; raises TypeError or ValueError unless it is a real number."""
+    array = real(function, argument, value)
+    shape(function, argument, array, ())
+    return array
+
+
+def shape(function: str, argument: str, array: jax.Array, expected: tuple[int | None, ...]) -> None:
+    """Raises ValueError unless the array has the expected shape, in which None is any size."""
     chex.assert_shape(
         array,
         expected,

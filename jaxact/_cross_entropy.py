@@ -131,7 +131,7 @@ def softmax_cross_entropy_with_integer_labels(
     checks.shape(function, "labels", labels, logits.shape[:axis] + logits.shape[axis + 1 :])
     where = checks.mask(function, where, logits)
     options = _options(function, labels, axis, label_smoothing=label_smoothing, z_loss=z_loss)
-    ignored = None if ignore_label is None else labels == _scalar_label(function, labels, ignore_label)
+    ignored = None if ignore_label is None else labels == checks.label(function, "ignore_label", ignore_label, labels)
 
     def core(logits, *arrays):
         x = logits if where is None else jnp.where(where, logits, -jnp.inf)
@@ -184,10 +184,3 @@ def _options(function, labels, axis, **options):
         name: array if array.ndim == 0 else jnp.expand_dims(jnp.broadcast_to(array, labels.shape), axis)
         for name, array in arrays.items()
     }
-
-
-def _scalar_label(function, labels, ignore_label):
-    """`ignore_label` in a dtype that compares with the labels."""
-    ignore_label = checks.integer(function, "ignore_label", ignore_label)
-    checks.shape(function, "ignore_label", ignore_label, ())
-    return ignore_label.astype(labels.dtype)

@@ -27,6 +27,7 @@ from jaxact._softmax_core import (
     minus_mean,
     row_sum,
     row_sums,
+    weighted_sum,
 )
 
 
@@ -83,7 +84,7 @@ def label_nll(x: jax.Array, label: jax.Array, flaw: jax.Array, axis: int, names:
 @label_nll.defjvp
 def _label_nll_jvp(axis, names, primals, tangents):
     centred = label_centred_softmax(*primals, axis, names)
-    return label_nll(*primals, axis, names), row_sum(centred * tangents[0], (axis,), names)
+    return label_nll(*primals, axis, names), weighted_sum(centred, tangents[0], (axis,), names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))

@@ -52,7 +52,7 @@ def logsumexp(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
 @logsumexp.defjvp
 def _logsumexp_jvp(axes, names, primals, tangents):
     (x,), (t,) = primals, tangents
-    return logsumexp(x, axes, names), row_sum(softmax(x, axes, names) * t, axes, names)
+    return logsumexp(x, axes, names), weighted_sum(softmax(x, axes, names), t, axes, names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -88,12 +88,12 @@ def minus_mean(t: jax.Array, centred: jax.Array, axes: Axes, names: Names) -> ja
     """`t` minus its mean under a softmax, in whose transpose the 1 of the centre cancels before small terms are added."""
     negative = -t
     at_centre = row_sum(jnp.where(jnp.signbit(centred), negative, 0), axes, names)
-    return (at_centre - negative) - row_sum(centred * t, axes, names)
+    return (at_centre - negative) - weighted_sum(centred, t, axes, names)
 
 
 def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The largest of each row, axes kept; -inf of an empty one."""
-    return lax.pmax(jnp.max(x, axes, keepdims=True, initial=-jnp.inf), names)
+    return lax.pmax(jnp.max(lax.stop_gradient(x), axes, keepdims=True, initial=-jnp.inf), names)
 
 
 def difference(x: jax.Array, peak: jax.Array) -> jax.Array:
@@ -128,6 +128,15 @@ def exponentials(x: jax.Array, peak: jax.Array) -> tuple[jax.Array, jax.Array]:
 def row_sum(array: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The sum over the axes, which are kept."""
     return lax.psum(jnp.sum(array, axes, keepdims=True), names)
+
+
+def weighted_sum(weights: jax.Array, t: jax.Array, axes: Axes, names: Names) -> jax.Array:
+    """The sum of `weights * t`, in which a weight of 0 makes 0 of anything.
+
+    Without the select, JAX 0.10 compiles the difference of `t` and this sum, batched over `t` alone, to wrong numbers
+    on CPU.
+    """
+    return row_sum(jnp.where(weights == 0, 0, weights * t), axes, names)
 
 
 def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[jax.Array, ...]:
