@@ -52,14 +52,6 @@ def integer(function: str, argument: str, value: ArrayLike) -> jax.Array:
     return array
 
 
-def like(function: str, argument: str, value: ArrayLike, data: jax.Array) -> jax.Array:
-    """Returns `value` as an array; raises TypeError unless it has the dtype of `data`."""
-    array = _array(function, argument, value)
-    if array.dtype != data.dtype:
-        raise TypeError(f"jaxact.{function}: {argument} must be {data.dtype}, got {array.dtype}")
-    return array
-
-
 def label(function: str, argument: str, value: ArrayLike, labels: jax.Array) -> jax.Array:
     """Returns `value` in the dtype of the labels; raises TypeError or ValueError unless it is an integer."""
     array = integer(function, argument, value)
@@ -67,15 +59,8 @@ def label(function: str, argument: str, value: ArrayLike, labels: jax.Array) -> 
     return array.astype(labels.dtype)
 
 
-def scalar(function: str, argument: str, value: ArrayLike) -> jax.Array:
-    """Returns `value` as an array; raises TypeError or ValueError unless it is a real number."""
-    array = real(function, argument, value)
-    shape(function, argument, array, ())
-    return array
-
-
-def shape(function: str, argument: str, array: jax.Array, expected: tuple[int | None, ...]) -> None:
-    """Raises ValueError unless the array has the expected shape, in which None is any size."""
+def shape(function: str, argument: str, array: jax.Array, expected: tuple[int, ...]) -> None:
+    """Raises ValueError unless the array has the expected shape."""
     chex.assert_shape(
         array,
         expected,
@@ -108,7 +93,7 @@ def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Arr
 
 
 def axes(function: str, axis: int | Sequence[int], data: jax.Array) -> tuple[int, ...]:
-    """Returns `axis` as a sorted tuple of the axes of `data`, counted from 0; raises TypeError or ValueError if none."""
+    """Returns `axis` as a sorted tuple of axes of `data`, counted from 0; raises TypeError or ValueError otherwise."""
     several = axis if isinstance(axis, tuple) else (axis,)
     try:
         counted = tuple(sorted(operator.index(one) % data.ndim for one in several))
@@ -120,13 +105,6 @@ def axes(function: str, axis: int | Sequence[int], data: jax.Array) -> tuple[int
     if not valid or not counted:
         raise ValueError(f"jaxact.{function}: axis must name different axes of shape {data.shape}, got {axis!r}")
     return counted
-
-
-def single_axis(function: str, axis: int, data: jax.Array) -> int:
-    """Returns the axis, counted from 0; raises TypeError or ValueError unless it is one of `data`."""
-    if isinstance(axis, tuple):
-        raise TypeError(f"jaxact.{function}: axis must be an integer, got {axis!r}")
-    return axes(function, axis, data)[0]
 
 
 def mask(function: str, where: ArrayLike | None, data: jax.Array) -> jax.Array | None:
@@ -160,6 +138,13 @@ def below(function: str, **bounds: ArrayLike) -> None:
             include_default_message=False,
             exception_type=ValueError,
         )
+
+
+def axis(function: str, value: object, data: jax.Array) -> int:
+    """Returns `value`, counted from 0; raises ValueError unless it is one of the axes of the data."""
+    if not isinstance(value, int) or not -data.ndim <= value < data.ndim:
+        raise ValueError(f"jaxact.{function}: axis must be an integer, one of those of shape {data.shape}, got {value}")
+    return value % data.ndim
 
 
 def _array(function, argument, value):

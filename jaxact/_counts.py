@@ -8,17 +8,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
+from jaxact._coefficients import GAUSS_LEGENDRE
 from jaxact._logistic_core import mean_log1p, softplus
 from jaxact._numerics import finite, rounded_once
-
-# Gauss-Legendre nodes and weights on [0, 1]: 12 integrate s / (1 + q * s) to 1e-17 for q in [0, 1].
-_ROOTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
-NODES, WEIGHTS = ((_ROOTS + 1) / 2).tolist(), (_WEIGHTS / 2).tolist()
 
 # Stirling's series of lgamma, from 1/x on, and the x from which on it is exact to the last bit.
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400, 43867 / 244188)
@@ -213,7 +209,7 @@ def _mean_log1p_jvp(primals, tangents):
 
 def _integral(fun):
     """The integral of `fun` from 0 to 1. As a sum of terms of one sign it is accurate, also when differentiated."""
-    return sum(weight * fun(node) for node, weight in zip(NODES, WEIGHTS, strict=True))
+    return sum(weight * fun(node) for node, weight in GAUSS_LEGENDRE)
 
 
 def _log1p_bend(q):

@@ -53,7 +53,7 @@ def softmax_cross_entropy(
 
     >>> import jax.numpy as jnp, jaxact
     >>> logits = jnp.array([2.0, 1.0, -jnp.inf])
-    >>> print(jaxact.softmax_cross_entropy(logits, jnp.array([0.5, 0.5, 0.0])).round(4))
+    >>> print(f"{jaxact.softmax_cross_entropy(logits, jnp.array([0.5, 0.5, 0.0])):.4f}")
     0.8133
 
     See also: `optax.softmax_cross_entropy`, `softmax_cross_entropy_with_integer_labels`.
@@ -108,8 +108,8 @@ def softmax_cross_entropy_with_integer_labels(
       Array `[...]` of the dtype of `logits`, in nats; the caller reduces.
 
     Raises:
-      TypeError: `logits` is not floating, `labels` or `ignore_label` not integer, `where` not boolean, `axis` not an
-        integer, or an option not a real number or an array of them.
+      TypeError: `logits` is not floating, `labels` or `ignore_label` not integer, `where` not boolean, or an option not
+        a real number or an array of them.
       ValueError: `labels` has not the shape of `logits` without `axis`, `axis` is not an axis of `logits`, or an option
         does not broadcast.
 
@@ -117,17 +117,18 @@ def softmax_cross_entropy_with_integer_labels(
     masked or has the logit -inf gives inf.
 
     >>> import jax, jax.numpy as jnp, jaxact
+    >>> logits = jnp.array([8.0, 0.0, 1.0], jnp.bfloat16)
     >>> loss = lambda logits: jaxact.softmax_cross_entropy_with_integer_labels(logits, jnp.array(0))
-    >>> print(loss(jnp.array([8.0, 0.0, 1.0], jnp.bfloat16)), jax.grad(loss)(jnp.array([8.0, 0.0, 1.0], jnp.bfloat16))[0])
+    >>> print(loss(logits), jax.grad(loss)(logits)[0])
     0.00124359 -0.00124359
 
-    See also: `optax.softmax_cross_entropy_with_integer_labels`, `linear_softmax_cross_entropy`.
+    See also: `optax.softmax_cross_entropy_with_integer_labels`.
     """
     function = "softmax_cross_entropy_with_integer_labels"
     logits = checks.floating(function, "logits", logits)
     labels = checks.integer(function, "labels", labels)
     labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
-    axis, names = checks.single_axis(function, axis, logits), checks.names(axis_name)
+    axis, names = checks.axis(function, axis, logits), checks.names(axis_name)
     checks.shape(function, "labels", labels, logits.shape[:axis] + logits.shape[axis + 1 :])
     where = checks.mask(function, where, logits)
     options = _options(function, labels, axis, label_smoothing=label_smoothing, z_loss=z_loss)
@@ -159,8 +160,8 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike, /) -> jax
       TypeError: `logits` is not floating, or `labels` neither floating nor integer.
       ValueError: the shapes differ.
 
-    Special values: 0 where an infinite logit agrees with a label of 0 or 1, inf where it does not. The derivative in the
-    label is `-logits`.
+    Special values: 0 where an infinite logit agrees with a label of 0 or 1, inf where it does not. The derivative in
+    the label is `-logits`.
 
     >>> import jax, jax.numpy as jnp, jaxact
     >>> loss = lambda x: jaxact.sigmoid_binary_cross_entropy(x, 1.0)

@@ -1,9 +1,10 @@
 """The cores of the cross entropies.
 
 The one idea for integer labels: leave the label's own term out of the sum of exponentials. With the maximum `m`, the
-label's `d = x_label - m` and the sum `s` of `exp(x - m)` over all other classes, the loss is `log1p(s + (exp(d) - 1)) -
-d`, a sum of nothing negative; and the derivative in the label's logit is `-s / (s + exp(d))`. Neither is rounded to 0 by
-a confident prediction. That derivative is the softmax *centred* on the label, in the terms of `_softmax_core`.
+label's `d = x_label - m` and the sum `s` of `exp(x - m)` over all other classes, the loss is
+`log1p(s + (exp(d) - 1)) - d`, a sum of nothing negative; and the derivative in the label's logit is
+`-s / (s + exp(d))`. Neither is rounded to 0 by a confident prediction. That derivative is the softmax *centred* on the
+label, in the terms of `_softmax_core`.
 """
 
 import functools
@@ -17,7 +18,6 @@ from jaxact import _logistic_core as logistic
 from jaxact._logistic_core import log1p
 from jaxact._numerics import finite
 from jaxact._softmax_core import (
-    Axes,
     Names,
     difference,
     exponentials,
@@ -103,7 +103,7 @@ def _label_centred_softmax_jvp(axis, names, primals, tangents):
 
 
 def _around_label(x, label, flaw, axis, names):
-    """Exponentials of all classes but the label, their scale and sum; the label's `x - maximum`, and its exponential."""
+    """Exponentials of all classes but the label, their scale, their sum; the label's `x - maximum`, its exponential."""
     peak = maximum(x, (axis,), names)
     exp, scale = exponentials(x, peak)
     others = _zeroed(exp, label, axis)

@@ -11,9 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def rounded_once(
-    core: Callable[..., jax.Array], x: jax.Array, *others: jax.Array, broadcast: bool = True
-) -> jax.Array:
+def rounded_once(core: Callable[..., jax.Array], x: jax.Array, *others: jax.Array, broadcast: bool = True) -> jax.Array:
     """`core(x, *others)`, computed in float32 or wider and rounded once to the dtype of `x`.
 
     The others `broadcast` to the shape of `x`; a scalar stays one, so that what depends on it alone is computed once.

@@ -44,8 +44,8 @@ def softmax(
     `[inf, 0]` gives `[1, 0]`. NaN makes its row NaN.
 
     >>> import jax.numpy as jnp, jaxact
-    >>> print(jaxact.softmax(jnp.array([3.0, 1.0, 0.2])).round(4))
-    [0.836  0.1131 0.0508]
+    >>> print(jaxact.softmax(jnp.array([3.0, 3.0, -jnp.inf])))
+    [0.5 0.5 0. ]
 
     See also: `jax.nn.softmax`, whose probabilities below 1e-7 are off by up to 64 ulp. `log_softmax`.
     """
@@ -62,8 +62,8 @@ def log_softmax(
     .. math:: \ell_i = x_i - \log \sum_j e^{x_j}, \qquad
               \frac{\partial \ell_i}{\partial x_k} = \mathbb{1}[i = k] - p_k
 
-    With the maximum :math:`m` left out of the sum, :math:`\ell_i = (x_i - m) - \operatorname{log1p} \sum_{j \ne \arg\max}
-    e^{x_j - m}`, and likewise :math:`1 - p` of the maximum is the quotient of that sum and the whole one.
+    Computed with the maximum :math:`m = x_a` left out of the sum: :math:`\ell_i = (x_i - m) - \operatorname{log1p} s`
+    with :math:`s = \sum_{j \ne a} e^{x_j - m}`; likewise :math:`1 - p_a = s / (1 + s)`.
 
     Args:
       x: floating array with at least one axis.
@@ -83,8 +83,8 @@ def log_softmax(
 
     >>> import jax, jax.numpy as jnp, jaxact
     >>> logits = jnp.array([20.0, 0.0, -3.0])
-    >>> print(jaxact.log_softmax(logits)[0], jax.nn.log_softmax(logits)[0])
-    -2.1637723e-09 0.0
+    >>> print(f"{jaxact.log_softmax(logits)[0]:.5e}", jax.nn.log_softmax(logits)[0])
+    -2.16377e-09 0.0
 
     See also: `jax.nn.log_softmax`. Blanchard, Higham and Higham (2021), "Accurately computing the log-sum-exp and
     softmax functions", doi 10.1093/imanum/draa038.
@@ -130,8 +130,8 @@ def logsumexp(
     row NaN. The value is right to the last bits of the larger of its terms, the maximum and the rest.
 
     >>> import jax.numpy as jnp, jaxact
-    >>> print(jaxact.logsumexp(jnp.array([[2.0, 1.0, 0.1], [1.0, 3.0, 0.2]])).round(4))
-    [2.417  3.1791]
+    >>> print(jaxact.logsumexp(jnp.array([[1e5, 0.0], [-jnp.inf, -3.0], [-jnp.inf, -jnp.inf]])))
+    [ 1.e+05 -3.e+00    -inf]
 
     See also: `jax.scipy.special.logsumexp`.
     """

@@ -2,8 +2,8 @@
 
 The one idea: the largest terms are left out of the sum of exponentials, and counted instead. With a maximum `m` that is
 taken `k` times and the sum `s` of `exp(x - m)` over all others, the logarithm of the whole sum is `log1p(s + (k - 1))`,
-which is right however small `s` is. Likewise 1 minus the softmax of a lone maximum is `s / (k + s)`. The *centred*
-softmax holds the negative of that in its place, marked by the sign; every derivative is written with it.
+which is right however small `s` is. Likewise 1 minus the softmax of a lone maximum is `s / (k + s)`. Where that is the
+smaller part, the *centred* softmax holds its negative, marked by the sign; every derivative is written with it.
 
 The difference `x - m` is taken in two parts, as rounding it would cost its exponential up to 64 ulp.
 """
@@ -71,10 +71,10 @@ def _softmax_jvp(axes, names, primals, tangents):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
 def centred_softmax(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """Softmax, less 1 at a lone maximum: of all elements that one alone has its sign bit set."""
+    """Softmax, less 1 where it is above 1/2: of all elements that one alone has its sign bit set."""
     rest, top, scale, count, total = _apart(x, axes, names)
     share = 1 / jnp.maximum(count + total, 1)
-    return jnp.where(top, jnp.where(count == 1, -total, 1) * share, rest * (scale * share))
+    return jnp.where(top, jnp.where((count == 1) & (total < 1), -total, 1) * share, rest * (scale * share))
 
 
 @centred_softmax.defjvp
@@ -85,7 +85,7 @@ def _centred_softmax_jvp(axes, names, primals, tangents):
 
 
 def minus_mean(t: jax.Array, centred: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """`t` minus its mean under a softmax, in whose transpose the 1 of the centre cancels before small terms are added."""
+    """`t` less its mean under a softmax; in the transpose the 1 of the centre cancels before small terms are added."""
     negative = -t
     at_centre = row_sum(jnp.where(jnp.signbit(centred), negative, 0), axes, names)
     return (at_centre - negative) - weighted_sum(centred, t, axes, names)

@@ -1,7 +1,8 @@
 """All rows of the contract."""
 
 import cases_counts
+import cases_cross_entropy
 import cases_logistic
 import cases_piecewise
 
-CASES = (*cases_logistic.CASES, *cases_piecewise.CASES, *cases_counts.CASES)
+CASES = (*cases_logistic.CASES, *cases_piecewise.CASES, *cases_counts.CASES, *cases_cross_entropy.CASES)

@@ -148,6 +148,19 @@ def table_source(name, table):
     return "\n".join([*lines, "}", ""])
 
 
+def gauss_legendre(points):
+    """Nodes and weights of the quadrature on [0, 1], as numbers of float64."""
+    with mpmath.workprec(PRECISION_BITS):
+        pairs = []
+        for i in range(points):
+            guess = mpmath.cos(mpmath.pi * (i + mpmath.mpf(3) / 4) / (points + mpmath.mpf(1) / 2))
+            bracket = guess - mpmath.mpf(1) / 100, guess + mpmath.mpf(1) / 100
+            root = mpmath.findroot(lambda x: mpmath.legendre(points, x), bracket, solver="illinois")
+            slope = points * mpmath.legendre(points - 1, root) / (1 - root**2)
+            pairs.append((float((1 - root) / 2), float(1 / ((1 - root**2) * slope**2))))
+    return [f"    ({node!r}, {weight!r}),\n" for node, weight in pairs]
+
+
 def module_source():
     entries = [
         (name, {dtype: fit(function, interval, n, dtype) for n, dtype in zip(terms, DTYPES, strict=True)})
@@ -156,7 +169,8 @@ def module_source():
         (name, {dtype: split(number, n, dtype) for n, dtype in zip(bits, DTYPES, strict=True)})
         for name, number, bits in SPLIT_CONSTANTS
     ]
-    return HEADER + "".join(map(table_source, *zip(*entries, strict=True)))
+    quadrature = ["\nGAUSS_LEGENDRE = (\n", *gauss_legendre(12), ")\n"]
+    return HEADER + "".join([*map(table_source, *zip(*entries, strict=True)), *quadrature])
 
 
 if __name__ == "__main__":

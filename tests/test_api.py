@@ -22,7 +22,8 @@ def test_all_lists_the_public_definitions():
     defined = {
         name
         for module in pkgutil.iter_modules(jaxact.__path__)
-        if module.name not in ("_checks", "_numerics", "_coefficients", "_logistic_core")
+        if module.name
+        not in ("_checks", "_numerics", "_coefficients", "_logistic_core", "_softmax_core", "_cross_entropy_core")
         for name, value in vars(__import__(f"jaxact.{module.name}", fromlist=["_"])).items()
         if callable(value) and not name.startswith("_") and value.__module__ == f"jaxact.{module.name}"
     }
@@ -30,8 +31,15 @@ def test_all_lists_the_public_definitions():
     assert len(jaxact.__all__) == len(set(jaxact.__all__))
 
 
-def test_every_function_has_a_case():
-    assert {case.function for case in CASES} == set(jaxact.__all__)
+# What has an axis of classes is not elementwise: its tests hold it to its own contract.
+NOT_ELEMENTWISE = {
+    *("softmax", "log_softmax", "logsumexp"),
+    *("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"),
+}
+
+
+def test_every_elementwise_function_has_a_case():
+    assert {case.function for case in CASES} == set(jaxact.__all__) - NOT_ELEMENTWISE
 
 
 def test_the_table_of_the_readme_agrees():
@@ -65,9 +73,9 @@ import json, sys, time
 import jax, jax.numpy, chex
 settings = dict(jax.config.values)
 modules = set(sys.modules)
-began = time.perf_counter()
+began = time.process_time()
 import jaxact
-elapsed = time.perf_counter() - began
+elapsed = time.process_time() - began
 from jax.extend import backend
 import jax._src.xla_bridge as bridge
 print(json.dumps({

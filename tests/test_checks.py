@@ -1,5 +1,7 @@
 """Bad input: every error has its type, and names function, argument and what was got."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,12 @@ import pytest
 import jaxact
 
 X = jnp.ones((2, 3))
-ONE_ARGUMENT = [name for name in jaxact.__all__ if "nll" not in name]
+POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+ONE_ARGUMENT = [
+    name
+    for name in jaxact.__all__
+    if [p.kind for p in inspect.signature(getattr(jaxact, name)).parameters.values()].count(POSITIONAL_ONLY) == 1
+]
 NOT_FLOATING = {
     "int32": jnp.ones(3, jnp.int32),
     "bool": jnp.ones(3, bool),

@@ -1,4 +1,4 @@
-"""Softmax, its logarithm and logsumexp: accuracy on hard rows, conventions, and the measured faults of the usual ones."""
+"""Softmax, its logarithm and logsumexp: accuracy on hard rows, conventions, measured faults of the usual ones."""
 
 import functools
 
@@ -192,7 +192,6 @@ def test_terms_that_vanish_one_by_one_count_together():
     x[0, 0] = 0
     value = jaxact.log_softmax(x)[0, 0]
     np.testing.assert_allclose(value, -(rows.CLASSES - 1) * np.exp(-88.0), rtol=1e-6, atol=0)
-    assert jnp.exp(jnp.float32(-88)) == 0 or value != 0
 
 
 ORDERS = {
@@ -205,7 +204,7 @@ ORDERS = {
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 def test_second_derivatives(name, order):
-    """Against the outer product; JAX 0.10 compiles those of `jax.nn.log_softmax` to wrong numbers in one of the modes."""
+    """Against the formula; JAX 0.10 compiles those of `jax.nn.log_softmax` to wrong numbers in one of the modes."""
     rng = np.random.default_rng(0)
     x, weights = rng.normal(size=(2, 7)), rng.normal(size=(2, 7))
     p = scipy.special.softmax(x, axis=-1)
