@@ -4,7 +4,6 @@ They run while a function is traced. A call that finds its compiled program in t
 program itself holds nothing of them. What only values could tell inside a trace gives the documented NaN instead.
 """
 
-import operator
 from collections.abc import Hashable, Sequence
 
 import chex
@@ -92,19 +91,22 @@ def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Arr
     )
 
 
-def axes(function: str, axis: int | Sequence[int], data: jax.Array) -> tuple[int, ...]:
+def axes(function: str, axis: int | tuple[int, ...], data: jax.Array) -> tuple[int, ...]:
     """Returns `axis` as a sorted tuple of axes of `data`, counted from 0; raises TypeError or ValueError otherwise."""
     several = axis if isinstance(axis, tuple) else (axis,)
-    try:
-        counted = tuple(sorted(operator.index(one) % data.ndim for one in several))
-    except TypeError:
-        raise TypeError(f"jaxact.{function}: axis must be an integer or a tuple of integers, got {axis!r}") from None
-    except ZeroDivisionError:
-        counted = ()
-    valid = all(-data.ndim <= one < data.ndim for one in several) and len(set(counted)) == len(several) > 0
-    if not valid or not counted:
+    if not all(isinstance(one, int) for one in several):
+        raise TypeError(f"jaxact.{function}: axis must be an integer or a tuple of integers, got {axis!r}")
+    counted = {one % data.ndim for one in several if -data.ndim <= one < data.ndim}
+    if not 0 < len(counted) == len(several):
         raise ValueError(f"jaxact.{function}: axis must name different axes of shape {data.shape}, got {axis!r}")
-    return counted
+    return tuple(sorted(counted))
+
+
+def axis(function: str, value: int, data: jax.Array) -> int:
+    """Returns `value`, counted from 0; raises ValueError unless it is one of the axes of the data."""
+    if not isinstance(value, int) or not -data.ndim <= value < data.ndim:
+        raise ValueError(f"jaxact.{function}: axis must be an integer, one of those of shape {data.shape}, got {value}")
+    return value % data.ndim
 
 
 def mask(function: str, where: ArrayLike | None, data: jax.Array) -> jax.Array | None:
@@ -138,13 +140,6 @@ def below(function: str, **bounds: ArrayLike) -> None:
             include_default_message=False,
             exception_type=ValueError,
         )
-
-
-def axis(function: str, value: object, data: jax.Array) -> int:
-    """Returns `value`, counted from 0; raises ValueError unless it is one of the axes of the data."""
-    if not isinstance(value, int) or not -data.ndim <= value < data.ndim:
-        raise ValueError(f"jaxact.{function}: axis must be an integer, one of those of shape {data.shape}, got {value}")
-    return value % data.ndim
 
 
 def _array(function, argument, value):

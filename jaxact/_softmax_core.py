@@ -10,6 +10,7 @@ The difference `x - m` is taken in two parts, as rounding it would cost its expo
 
 import functools
 import math
+from collections.abc import Hashable
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from jax import lax
 from jaxact._logistic_core import log1p
 
 Axes = tuple[int, ...]
-Names = tuple[str, ...]
+Names = tuple[Hashable, ...]
 
 # Rows are added up in tiles of so many rows and columns, in which a compiler finds vector instructions.
 TILE = (8, 16)
