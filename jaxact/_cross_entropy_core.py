@@ -24,9 +24,9 @@ from jaxact._softmax_core import (
     log_softmax,
     logsumexp,
     maximum,
-    minus_mean,
     row_sum,
     row_sums,
+    softmax,
     weighted_sum,
 )
 
@@ -89,7 +89,7 @@ def _label_nll_jvp(axis, names, primals, tangents):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 def label_centred_softmax(x: jax.Array, label: jax.Array, flaw: jax.Array, axis: int, names: Names) -> jax.Array:
-    """Softmax, less 1 at the label: of all elements that one alone has its sign bit set. 0 in a row of -inf."""
+    """Softmax, less 1 at the label; 0 in a row of -inf. A label moves nothing, so the derivative is that of softmax."""
     others, scale, total, _, label_exp = _around_label(x, label, flaw, axis, names)
     share = 1 / jnp.maximum(total + label_exp, 1)
     return jnp.where(_is_at(label, x, axis), -total * share, others * (scale * share))
@@ -97,9 +97,9 @@ def label_centred_softmax(x: jax.Array, label: jax.Array, flaw: jax.Array, axis:
 
 @label_centred_softmax.defjvp
 def _label_centred_softmax_jvp(axis, names, primals, tangents):
-    centred = label_centred_softmax(*primals, axis, names)
-    softmax = jnp.where(jnp.signbit(centred), 1 + centred, centred)
-    return centred, softmax * minus_mean(tangents[0], centred, (axis,), names)
+    x, _, flaw = primals
+    _, tangent = jax.jvp(lambda x: softmax(x, (axis,), names), (x,), tangents[:1])
+    return label_centred_softmax(*primals, axis, names), tangent * (1 + flaw)
 
 
 def _around_label(x, label, flaw, axis, names):

@@ -73,6 +73,16 @@ def test_options_are_differentiable():
     close(gradient, lse**2)
 
 
+@pytest.mark.parametrize("reverse", [True, False])
+def test_second_derivatives_keep_small_probabilities(reverse):
+    """`1 + (p - 1)` at a label of probability 1e-13 would leave three digits of it."""
+    x, label = np.array([30.0, 0.0, 1.0, -2.0]), np.array(1)
+    p = scipy.special.softmax(x)
+    expected = np.diag(p * np.array([p[1:].sum(), *(1 - p[1:])])) - np.outer(p, p) * (1 - np.eye(4))
+    gradient = jax.grad(integer_loss)
+    close((jax.jacrev if reverse else jax.jacfwd)(gradient)(x, label), expected)
+
+
 def test_labels_that_are_no_class_give_nan():
     x = jnp.ones((4, 3))
     labels = jnp.array([0, -1, 3, -100])
