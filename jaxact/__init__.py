@@ -9,6 +9,7 @@ from jaxact._cross_entropy import (
 from jaxact._logistic import log1mexp, log_sigmoid, log_softplus, logit, sigmoid, softplus, softplus_inverse, tanh
 from jaxact._piecewise import hard_tanh, leaky_relu, relu
 from jaxact._softmax import log_softmax, logsumexp, softmax
+from jaxact._surrogate import straight_through, surrogate
 
 __version__ = "0.1.0"
 
@@ -37,4 +38,7 @@ __all__ = (
     # counts
     "poisson_nll",
     "negative_binomial_nll",
+    # surrogate gradients
+    "surrogate",
+    "straight_through",
 )
