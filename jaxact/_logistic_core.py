@@ -40,7 +40,7 @@ def mean_log1p(u):
     return 1 + u * polynomial(coefficients.LOG1P, u)
 
 
-def _one_minus_exp(y):
+def one_minus_exp(y):
     """`1 - exp(-y)` for `y >= 0`."""
     return jnp.where(y < NEAR_0, _one_minus_exp_near_0(y), 1 - jnp.exp(-y))
 
@@ -98,7 +98,7 @@ def tanh(x):
     if x.dtype == jnp.float32:
         return jnp.tanh(x)
     # The float64 tanh of XLA on CPU is 6 ulp off near 1.
-    d = _one_minus_exp(2 * jnp.abs(x))
+    d = one_minus_exp(2 * jnp.abs(x))
     return jnp.copysign(d / (2 - d), x)
 
 
@@ -260,7 +260,7 @@ def _softplus_inverse_jvp(primals, tangents):
 @jax.custom_jvp
 def g(y):
     """`1 / (1 - exp(-y))`, infinite at 0, NaN below."""
-    return jnp.where(y >= 0, 1 / jnp.abs(_one_minus_exp(y)), jnp.nan)
+    return jnp.where(y >= 0, 1 / jnp.abs(one_minus_exp(y)), jnp.nan)
 
 
 @g.defjvp
@@ -273,7 +273,7 @@ def _g_jvp(primals, tangents):
 @jax.custom_jvp
 def h(y):
     """`1 / (exp(y) - 1)`, infinite at 0, NaN below."""
-    return jnp.where(y >= 0, jnp.exp(-y) / jnp.abs(_one_minus_exp(y)), jnp.nan)
+    return jnp.where(y >= 0, jnp.exp(-y) / jnp.abs(one_minus_exp(y)), jnp.nan)
 
 
 @h.defjvp

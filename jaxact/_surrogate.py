@@ -1,8 +1,8 @@
 """Surrogate gradients: the value of one function, the derivatives of another.
 
 The one idea: a function of two arguments that returns the first and differentiates as the second. The usual
-`soft + stop_gradient(hard - soft)` rounds, so that its value is not quite `hard`; here nothing is ever added to it. Under
-`jit` the soft function vanishes from a program that takes no derivative.
+`soft + stop_gradient(hard - soft)` rounds, so that its value is not quite `hard`; here nothing is ever added to it.
+Under `jit` the soft function vanishes from a program that takes no derivative.
 """
 
 import functools
@@ -119,8 +119,8 @@ def _pinned_leaf(function, value, carrier):
 
 
 @jax.custom_jvp
-def pin(value: jax.Array, carrier: jax.Array) -> jax.Array:
-    """`value`, with the derivatives of `carrier`."""
+def pin(value: jax.Array, _carrier: jax.Array) -> jax.Array:
+    """`value`, with the derivatives of the carrier."""
     return value
 
 
