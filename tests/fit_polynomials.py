@@ -93,6 +93,40 @@ def log_expm1_ratio_tail(w, dtype):
     return (log_ratio(w) - log_ratio(c) - (w - c) * slope) / (w - c) ** 2
 
 
+def sin_pi_ratio(t2, dtype):
+    """`sin(pi * t) / t` as a function of `t**2`."""
+    t = mpmath.sqrt(t2)
+    return mpmath.sinpi(t) / t
+
+
+def cos_pi(t2, dtype):
+    """`cos(pi * t)` as a function of `t**2`."""
+    return mpmath.cospi(mpmath.sqrt(t2))
+
+
+def sin_pi_squared_ratio(t2, dtype):
+    """`(sin(pi * t) / t)**2` as a function of `t**2`."""
+    return sin_pi_ratio(t2, dtype) ** 2
+
+
+def atan_ratio(t2, dtype):
+    """`atan(t) / (pi * t)` as a function of `t**2`."""
+    t = mpmath.sqrt(t2)
+    return mpmath.atan(t) / (mpmath.pi * t)
+
+
+def asin_ratio(t2, dtype):
+    """`asin(t) / (pi * t)` as a function of `t**2`."""
+    t = mpmath.sqrt(t2)
+    return mpmath.asin(t) / (mpmath.pi * t)
+
+
+def gaussian_tail_ratio(t, dtype):
+    """`(1 + z) * tail(z) / exp(-z**2 / 2)` of the normal distribution, as a function of `t = (z - 4) / (z + 4)`."""
+    z = 4 * (1 + t) / (1 - t)
+    return (1 + z) * mpmath.erfc(z / mpmath.sqrt(2)) / 2 * mpmath.exp(z**2 / 2)
+
+
 # name, function, interval, number of coefficients in float32 and float64
 POLYNOMIALS = (
     ("LOG1P", log1p_tail, (0, 1), (10, 22)),
@@ -106,6 +140,12 @@ POLYNOMIALS = (
     ("ATANH", atanh_tail, (0, 1 / 9), (5, 10)),
     ("LOG_AROUND_LN2", log_tail, (0.47 - LN2, 0.94 - LN2), (9, 20)),
     ("LOG_EXPM1_RATIO", log_expm1_ratio_tail, (0, 1.875), (5, 12)),
+    ("SIN_PI", sin_pi_ratio, (0, 0.0625), (4, 8)),
+    ("COS_PI", cos_pi, (0, 0.0625), (5, 8)),
+    ("SIN_PI_SQUARED", sin_pi_squared_ratio, (0, 0.0625), (5, 9)),
+    ("ATAN", atan_ratio, (0, 1), (10, 23)),
+    ("ASIN", asin_ratio, (0, 0.25), (7, 16)),
+    ("GAUSSIAN_TAIL", gaussian_tail_ratio, (-1, 0.82), (11, 25)),
 )
 
 # name, number, significant bits of the leading part: None means those of the dtype
