@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 
@@ -125,6 +126,20 @@ def mask(function: str, where: ArrayLike | None, data: jax.Array) -> jax.Array |
     return jnp.broadcast_to(array, data.shape)
 
 
+def key(function: str, argument: str, value: ArrayLike) -> jax.Array:
+    """Returns `value`; raises TypeError or ValueError unless it is one random key, of the new form or the old."""
+    array = _array(function, argument, value)
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        expected = ()
+    elif array.dtype == jnp.uint32:
+        expected = jax.eval_shape(jax.random.PRNGKey, 0).shape
+    else:
+        raise TypeError(f"jaxact.{function}: {argument} must be a key of jax.random, got {array.dtype}")
+    if array.shape != expected:
+        raise ValueError(f"jaxact.{function}: {argument} must be one key of jax.random, got shape {array.shape}")
+    return array
+
+
 def names(axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
     """Returns the name or names of mesh axes as a tuple."""
     return tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
@@ -140,6 +155,14 @@ def below(function: str, **bounds: ArrayLike) -> None:
             include_default_message=False,
             exception_type=ValueError,
         )
+
+
+def positive(function: str, argument: str, value: ArrayLike) -> None:
+    """Raises TypeError unless `value` is a number or an array, ValueError if it is a number that is not positive."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.ndarray | np.generic | jax.Array):
+        raise TypeError(f"jaxact.{function}: {argument} must be an array or a number, got {type(value).__name__}")
+    if isinstance(value, int | float) and not value > 0:
+        raise ValueError(f"jaxact.{function}: {argument} must be positive, got {value}")
 
 
 def _array(function, argument, value):

@@ -50,7 +50,7 @@ def _one_minus_exp_near_0(y):
     return near + near * (near * polynomial(coefficients.ONE_MINUS_EXP, near))
 
 
-def _log(x):
+def log(x):
     """`log(x)` for positive normal `x`, infinite at infinity."""
     f, k = split_exponent(x, 0.75)
     u = f - 1
@@ -61,7 +61,7 @@ def _log(x):
 
 def log1p(u):
     """`log1p(u)` for any `u >= 0`."""
-    return jnp.where(u < 1, _log1p(jnp.minimum(u, 1)), _log(1 + jnp.maximum(u, 1)))
+    return jnp.where(u < 1, _log1p(jnp.minimum(u, 1)), log(1 + jnp.maximum(u, 1)))
 
 
 # sigmoid and tanh
@@ -140,18 +140,20 @@ def _sech_jvp(primals, tangents):
 
 @jax.custom_jvp
 def logit(p):
-    # p / (1 - p) = 2**k * (1 + s) / (1 - s), and log((1 + s) / (1 - s)) = 2 atanh(s). Around 1/2, k = 0 and s = 2p - 1.
-    q = 1 - p
+    edge = jnp.where(p == 0, -jnp.inf, jnp.where(p == 1, jnp.inf, jnp.nan))
+    return jnp.where((p > 0) & (p < 1), log_odds(p, 1 - p, 2 * p - 1), edge)
+
+
+def log_odds(p, q, w):
+    """`log(p / q)` for `q = 1 - p` and `w = p - q`, all three right to the last bit."""
+    # p / q = 2**k * (1 + s) / (1 - s), and log((1 + s) / (1 - s)) = 2 atanh(s). Around 1/2, k = 0 and s = p - q.
     k, scaled_p = matched_exponent(p, q)
-    w = 2 * p - 1
     central = jnp.abs(w) < 1 / 3
     s = jnp.where(central, w, (scaled_p - q) / (scaled_p + q))
     k = jnp.where(central, 0, k)
     high, low = coefficients.LN2_SHORT[p.dtype.name]
     tail = s * (s * s) * polynomial(coefficients.ATANH, s * s)
-    value = k * high + (2 * s + (2 * tail + k * low))
-    edge = jnp.where(p == 0, -jnp.inf, jnp.where(p == 1, jnp.inf, jnp.nan))
-    return jnp.where((p > 0) & (p < 1), value, edge)
+    return k * high + (2 * s + (2 * tail + k * low))
 
 
 @logit.defjvp
@@ -325,7 +327,7 @@ def log_softplus(x):
     d = jnp.clip(x, 0, NEAR_LOG_E_MINUS_1) - root
     slope = polynomial(coefficients.LOG_SOFTPLUS, d)
     near_root = d * slope - root_low * slope  # one product each: (d - root_low) * slope would be folded into x - root
-    above = _log(jnp.maximum(x, 1) + _log1p(u))
+    above = log(jnp.maximum(x, 1) + _log1p(u))
     return jnp.where(x < 0, below_0, jnp.where(x < NEAR_LOG_E_MINUS_1, near_root, above))
 
 

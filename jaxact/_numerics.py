@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 
 def rounded_once(core: Callable[..., jax.Array], x: jax.Array, *others: jax.Array, broadcast: bool = True) -> jax.Array:
@@ -124,3 +125,65 @@ def upper_half(x: jax.Array) -> jax.Array:
     lower_bits = (jnp.finfo(x.dtype).nmant + 2) // 2
     bits = lax.bitcast_convert_type(x, integer)
     return lax.bitcast_convert_type((bits >> lower_bits) << lower_bits, x.dtype)
+
+
+# Numbers in two parts, high and low
+
+
+Parts = tuple[jax.Array, jax.Array]
+
+
+def rate(number: jax.Array) -> Parts:
+    """`number` in two parts, the first of them so short that `scaled` has exact products of it."""
+    high = upper_half(number)
+    return high, number - high
+
+
+def inverse_rate(width: jax.Array, numerator: float = 1.0) -> Parts:
+    """`numerator / width` likewise, right beyond the last bit of the quotient; the numerator is a power of 2."""
+    high, width_high = upper_half(numerator / width), upper_half(width)
+    return high, ((numerator - high * width_high) - high * (width - width_high)) / width
+
+
+def constant_rate(constant: tuple[float, float], number: jax.Array) -> Parts:
+    """`sum(constant) * number` likewise, the constant split so that its first part is short."""
+    leading, rest = constant
+    number_high = upper_half(number)
+    high = upper_half(leading * number)
+    return high, ((leading * number_high - high) + leading * (number - number_high)) + rest * number
+
+
+def scaled(x: jax.Array, low: ArrayLike, factor: Parts) -> Parts:
+    """`factor * (x + low)` in two parts. Products of halves are exact: it does no harm to fuse them with a sum."""
+    high, rest = factor
+    x_high = upper_half(x)
+    first, second = high * x_high, (high * (x - x_high) + rest * x) + high * low
+    product = first + second
+    return product, (first - product) + second
+
+
+def exp_minus(z: jax.Array, low: jax.Array) -> jax.Array:
+    """`exp(-(z + low))`, where `low` is a rounding error of `z`."""
+    e = jnp.exp(-z)
+    return e - e * low
+
+
+def decay(x: jax.Array, low: ArrayLike, factor: Parts) -> jax.Array:
+    """`exp(-factor * (x + low))` for `x >= 0`; what is beyond any exponent counts as just that."""
+    return exp_minus(*scaled(jnp.minimum(x, 1000 / factor[0]), low, factor))
+
+
+def half_square(z: jax.Array, low: jax.Array) -> Parts:
+    """`(z + low)**2 / 2` in two parts."""
+    high = upper_half(z)
+    first, second = high * high / 2, (z - high) * (z + high) / 2 + z * low
+    total = first + second
+    return total, (first - total) + second
+
+
+def remaining(z: jax.Array, low: jax.Array, end: float) -> Parts:
+    """`end - (z + low)` in two parts, 0 where that is negative."""
+    high = end - z
+    rest = ((end - high) - z) - low
+    beyond = high + rest < 0
+    return jnp.where(beyond, 0, high), jnp.where(beyond, 0, rest)

@@ -7,16 +7,15 @@ Under `jit` the soft function vanishes from a program that takes no derivative.
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 from jax import lax
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable)
 
 
-def surrogate(hard: Callable[Parameters, Result], soft: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def surrogate(hard: Function, soft: Callable) -> Function:
     r"""A function with the value of `hard` and the derivatives of `soft`, of every order and in all arguments.
 
     .. math:: f(x) = \operatorname{hard}(x), \qquad f'(x) = \operatorname{soft}'(x), \qquad
@@ -45,14 +44,14 @@ def surrogate(hard: Callable[Parameters, Result], soft: Callable[Parameters, Res
     _callable("surrogate", "soft", soft)
 
     @functools.wraps(hard)
-    def function(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    def function(*args: Any, **kwargs: Any) -> Any:
         fixed_args, fixed_kwargs = jax.tree.map(_stopped, (args, kwargs))
         return _pinned("surrogate", hard(*fixed_args, **fixed_kwargs), soft(*args, **kwargs))
 
-    return function
+    return cast("Function", function)
 
 
-def straight_through(fun: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def straight_through(fun: Function) -> Function:
     r"""A function with the value of `fun` and the derivative of the identity in its first argument.
 
     .. math:: f(x) = \operatorname{fun}(x), \qquad f'(x) = 1
@@ -79,13 +78,13 @@ def straight_through(fun: Callable[Parameters, Result]) -> Callable[Parameters, 
     _callable("straight_through", "fun", fun)
 
     @functools.wraps(fun)
-    def function(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    def function(*args: Any, **kwargs: Any) -> Any:
         if not args:
             raise TypeError("jaxact.straight_through: the first argument must be positional, got none")
         fixed_args, fixed_kwargs = jax.tree.map(_stopped, (args, kwargs))
         return _pinned("straight_through", fun(*fixed_args, **fixed_kwargs), args[0])
 
-    return function
+    return cast("Function", function)
 
 
 def _callable(function, argument, value):

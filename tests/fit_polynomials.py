@@ -20,6 +20,7 @@ PRECISION_BITS = 400
 with mpmath.workprec(PRECISION_BITS):
     LN2 = mpmath.log(2)
     LOG_E_MINUS_1 = mpmath.log(mpmath.e - 1)
+    HALF_PI = mpmath.pi / 2
 
 HEADER = '''"""Coefficients of the polynomials and split constants, one entry a compute dtype.
 
@@ -153,6 +154,7 @@ SPLIT_CONSTANTS = (
     ("LN2", LN2, (None, None)),
     ("LN2_SHORT", LN2, (12, 40)),  # short enough that its product with any exponent is exact
     ("LOG_E_MINUS_1", LOG_E_MINUS_1, (None, None)),
+    ("HALF_PI", HALF_PI, (12, 26)),  # so short that its product with half a number is exact
 )
 
 
@@ -209,7 +211,10 @@ def module_source():
         (name, {dtype: split(number, n, dtype) for n, dtype in zip(bits, DTYPES, strict=True)})
         for name, number, bits in SPLIT_CONSTANTS
     ]
-    quadrature = ["\nGAUSS_LEGENDRE = (\n", *gauss_legendre(12), ")\n"]
+    quadrature = ["\nGAUSS_LEGENDRE = (\n", *gauss_legendre(12), ")\n", "\nGAUSS_LEGENDRE_SHORT = {\n"]
+    for dtype, points in zip(DTYPES, (4, 8), strict=True):
+        quadrature += [f'    "{dtype}": (\n', *(f"    {line}" for line in gauss_legendre(points)), "    ),\n"]
+    quadrature.append("}\n")
     return HEADER + "".join([*map(table_source, *zip(*entries, strict=True)), *quadrature])
 
 

@@ -1,0 +1,372 @@
+"""Staircases of kernels with a known shape, each with its derivatives directly below it.
+
+The one idea: a step smoothed by a density has that density as its slope, whose slope is the shape's `bend`. All
+derivatives are written with these two, and with `relative motion`: as everything depends on `u` over the width alone, a
+change of the parameter `p` acts as a change of `u` does that is `power * u / p` times as large.
+
+Round has its steps half-way between integers, floor has them on integers; with `r = x - round(x)`, which is exact, both
+are written for one cell, over which the density is normalised: a step is at `r = 1/2` or `r = 0`.
+"""
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from jaxact._numerics import finite
+
+
+class Shape(Protocol):
+    """An even density with one parameter `p`, as formulas that are accurate in its tails.
+
+    They take the distance `c >= 0` from the centre in two parts, `c + low`, and need no rules for derivatives.
+    """
+
+    power: int
+    """1 if the width is inversely proportional to the parameter, -1 if it is proportional to it."""
+
+    @staticmethod
+    def tail(c, low, p) -> jax.Array:
+        """The probability of lying beyond `c`."""
+        ...
+
+    @staticmethod
+    def mass(c, low, d, p) -> jax.Array:
+        """The probability of lying between `c` and `c + d`, right also for small `d`."""
+        ...
+
+    @staticmethod
+    def density(c, low, p) -> jax.Array:
+        """The density at `c`."""
+        ...
+
+    @staticmethod
+    def bend(f, u, p) -> jax.Array:
+        """The slope at `u`, of either sign, of the density, which is `f` there; differentiable."""
+        ...
+
+    @staticmethod
+    def quantile(m, t, p) -> jax.Array:
+        """The `c` beyond which the probability is `m`; `t = 1 - 2 * m`, which may be more exact than `m`."""
+        ...
+
+    @staticmethod
+    def quantile_density(m, t, p) -> jax.Array:
+        """The density there."""
+        ...
+
+
+Kind = type[Shape]
+rule = functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+
+
+def _tangent(out: jax.Array, *terms: tuple[jax.Array | SymbolicZero, Callable[[], jax.Array]]) -> jax.Array:
+    """The sum of tangents times slopes; a slope is computed only where the tangent is not known to vanish."""
+    products = [slope() * t for t, slope in terms if not isinstance(t, SymbolicZero)]
+    return functools.reduce(operator.add, products) if products else jnp.zeros_like(out)
+
+
+# The density, and the step that it makes
+
+
+@rule
+def density(shape: Kind, u: jax.Array, low: jax.Array, p: jax.Array) -> jax.Array:
+    """The density at `u + low`, where `low` is a rounding error of `u`, in which it is not differentiated."""
+    return shape.density(jnp.abs(u), jnp.where(u < 0, -low, low), p)
+
+
+@functools.partial(density.defjvp, symbolic_zeros=True)
+def _density_jvp(shape, primals, tangents):
+    (u, low, p), (u_dot, _, p_dot) = primals, tangents
+    out = density(shape, u, low, p)
+
+    def bend():
+        return shape.bend(out, u, p)
+
+    return out, _tangent(out, (u_dot, bend), (p_dot, lambda: shape.power / p * (finite(u) * bend() + out)))
+
+
+@rule
+def cdf(shape: Kind, u: jax.Array, p: jax.Array) -> jax.Array:
+    tail = shape.tail(jnp.abs(u), jnp.zeros_like(u), p)
+    return jnp.where(u < 0, tail, 1 - tail)
+
+
+@functools.partial(cdf.defjvp, symbolic_zeros=True)
+def _cdf_jvp(shape, primals, tangents):
+    (u, p), (u_dot, p_dot) = primals, tangents
+    out = cdf(shape, u, p)
+
+    def slope():
+        return density(shape, u, jnp.zeros_like(u), p)
+
+    return out, _tangent(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+
+
+@rule
+def sign(shape: Kind, u: jax.Array, p: jax.Array) -> jax.Array:
+    """`2 * cdf - 1`, right also close to 0."""
+    zero = jnp.zeros_like(u)
+    return jnp.sign(u) * 2 * shape.mass(zero, zero, jnp.abs(u), p)
+
+
+@functools.partial(sign.defjvp, symbolic_zeros=True)
+def _sign_jvp(shape, primals, tangents):
+    (u, p), (u_dot, p_dot) = primals, tangents
+    out = sign(shape, u, p)
+
+    def slope():
+        return 2 * density(shape, u, jnp.zeros_like(u), p)
+
+    return out, _tangent(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+
+
+# Two steps, at -threshold and at threshold
+
+
+@rule
+def ternary(shape: Kind, x: jax.Array, threshold: jax.Array, p: jax.Array) -> jax.Array:
+    """`cdf(x - threshold) - cdf(-x - threshold)`, right also close to 0."""
+    magnitude = jnp.abs(finite(x))
+    near, near_low = _sum(magnitude, -threshold)
+    zero = jnp.zeros_like(x)
+    below = shape.mass(jnp.abs(near), -near_low, 2 * magnitude, p)
+    above = shape.mass(zero, zero, jnp.maximum(near, 0), p) + shape.mass(zero, zero, magnitude + threshold, p)
+    return jnp.sign(x) * jnp.where(near < 0, below, above)
+
+
+@functools.partial(ternary.defjvp, symbolic_zeros=True)
+def _ternary_jvp(shape, primals, tangents):
+    (x, threshold, p), (x_dot, threshold_dot, p_dot) = primals, tangents
+    out = ternary(shape, x, threshold, p)
+    upper, upper_low = _sum(finite(x), -threshold)
+    lower, lower_low = _sum(finite(x), threshold)
+    # The farther step counts as beyond an edge at which both lie, so that boxes that touch do not both count there.
+    beyond = float(jnp.finfo(x.dtype).tiny)
+    upper_low = jnp.where(x < 0, upper_low - beyond, upper_low)
+    lower_low = jnp.where(x < 0, lower_low, lower_low + beyond)
+
+    def slope_of_upper():
+        return density(shape, upper, upper_low, p)
+
+    def slope_of_lower():
+        return density(shape, lower, lower_low, p)
+
+    return out, _tangent(
+        out,
+        (x_dot, lambda: slope_of_upper() + slope_of_lower()),
+        (threshold_dot, lambda: slope_of_lower() - slope_of_upper()),
+        (p_dot, lambda: shape.power / p * (upper * slope_of_upper() + lower * slope_of_lower())),
+    )
+
+
+def _sum(x, y):
+    """`x + y` and its rounding error."""
+    total = x + y
+    y_part = total - x
+    return total, (x - (total - y_part)) + (y - y_part)
+
+
+# A cell around an integer, over which the density is normalised
+
+
+@rule
+def cell_mass(shape: Kind, p: jax.Array) -> jax.Array:
+    """The probability of lying within 1/2 of the centre."""
+    zero = jnp.zeros_like(p)
+    return 2 * shape.mass(zero, zero, jnp.full_like(p, 0.5), p)
+
+
+@cell_mass.defjvp
+def _cell_mass_jvp(shape, primals, tangents):
+    (p,), (p_dot,) = primals, tangents
+    return cell_mass(shape, p), shape.power / p * _density_at_end(shape, p) * p_dot
+
+
+def _density_at_end(shape, p):
+    half = jnp.full_like(p, 0.5)
+    return density(shape, half, jnp.zeros_like(p), p)
+
+
+def nearest(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The nearest integer `n`, halves to even, and `x - n`, which is exact; 0 where `x` has no fraction."""
+    whole = 2.0 ** jnp.finfo(x.dtype).nmant
+    n = jnp.round(x)
+    x, n_small = (jnp.where(jnp.abs(x) < whole, v, jnp.where(jnp.isnan(x), v, 0)) for v in (x, n))
+    return n, x - n_small
+
+
+class Cell(NamedTuple):
+    """Where in a staircase something lies."""
+
+    tread: jax.Array
+    """The nearest tread."""
+    direction: jax.Array
+    """Of the tread beyond the nearest step: 1 or -1."""
+    distance: jax.Array
+    """How far the middle of the nearest tread is, at most 1/2."""
+    u: jax.Array
+    """Where it lies seen from the nearest step."""
+    low: jax.Array
+    """The rounding error of that."""
+
+
+def cell(x: jax.Array, name: str) -> Cell:
+    """The cell of `x` in a `round`, a `floor`, a `ceil`, or in a floor plus 1/2, the `middle`."""
+    n, r = nearest(x)
+    sign = jnp.where(r < 0, -1.0, 1.0).astype(x.dtype)
+    if name == "round":
+        half = sign / 2
+        u = r - half
+        return Cell(n, sign, jnp.abs(r), u, r - (u + half))
+    tread = n + {"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2
+    return Cell(tread, -sign, 0.5 - jnp.abs(r), r, jnp.zeros_like(r))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def staircase(shape: Kind, name: str, x: jax.Array, p: jax.Array) -> jax.Array:
+    """The soft `round`, `floor` or `ceil`."""
+    at = cell(x, name)
+    return at.tread + at.direction * part_of_step(shape, at, p)
+
+
+def part_of_step(shape: Kind, at: Cell, p: jax.Array) -> jax.Array:
+    """How far the staircase has left its nearest tread for the one beyond the step: 0 to 1/2."""
+    return shape.mass(jnp.abs(at.u), -at.direction * at.low, at.distance, p) / cell_mass(shape, p)
+
+
+def staircase_slope(shape: Kind, name: str, x: jax.Array, p: jax.Array) -> jax.Array:
+    at = cell(x, name)
+    return density(shape, at.u, at.low, p) / cell_mass(shape, p)
+
+
+@functools.partial(staircase.defjvp, symbolic_zeros=True)
+def _staircase_jvp(shape, name, primals, tangents):
+    (x, p), (x_dot, p_dot) = primals, tangents
+
+    def slope_in_p():
+        at = cell(x, name)
+        left = at.direction * (0.5 - part_of_step(shape, at, p))
+        motion = at.u * density(shape, at.u, at.low, p) + left * _density_at_end(shape, p)
+        return shape.power / p * motion / cell_mass(shape, p)
+
+    slope = functools.partial(staircase_slope, shape, name, x, p)
+    return staircase(shape, name, x, p), _tangent(x, (x_dot, slope), (p_dot, slope_in_p))
+
+
+@rule
+def jumping_round(shape: Kind, x: jax.Array, p: jax.Array) -> jax.Array:
+    """`floor(x)` plus the step at 1/2 of the density as it is, which so jumps at integers."""
+    at = cell(x, "round")
+    return at.tread + at.direction * shape.tail(jnp.abs(at.u), -at.direction * at.low, p)
+
+
+@functools.partial(jumping_round.defjvp, symbolic_zeros=True)
+def _jumping_round_jvp(shape, primals, tangents):
+    (x, p), (x_dot, p_dot) = primals, tangents
+    at = cell(x, "round")
+
+    def slope():
+        return density(shape, at.u, at.low, p)
+
+    tangent = _tangent(x, (x_dot, slope), (p_dot, lambda: shape.power / p * at.u * slope()))
+    return jumping_round(shape, x, p), tangent
+
+
+# Inverses
+
+
+@rule
+def quantile(shape: Kind, q: jax.Array, p: jax.Array) -> jax.Array:
+    """The inverse of `cdf`, NaN outside [0, 1]."""
+    m, t = _tail_and_mass(q)
+    return jnp.where(q < 0.5, -1, 1) * shape.quantile(m, t, p)
+
+
+@functools.partial(quantile.defjvp, symbolic_zeros=True)
+def _quantile_jvp(shape, primals, tangents):
+    (q, p), (q_dot, p_dot) = primals, tangents
+    out = quantile(shape, q, p)
+    slope = (q_dot, lambda: 1 / quantile_density(shape, q, p))
+    return out, _tangent(out, slope, (p_dot, lambda: -shape.power / p * out))
+
+
+@rule
+def quantile_density(shape: Kind, q: jax.Array, p: jax.Array) -> jax.Array:
+    """The density at the quantile."""
+    return shape.quantile_density(*_tail_and_mass(q), p)
+
+
+@functools.partial(quantile_density.defjvp, symbolic_zeros=True)
+def _quantile_density_jvp(shape, primals, tangents):
+    (q, p), (q_dot, p_dot) = primals, tangents
+    out = quantile_density(shape, q, p)
+    slope = (q_dot, lambda: shape.bend(out, quantile(shape, q, p), p) / out)
+    return out, _tangent(out, slope, (p_dot, lambda: shape.power / p * out))
+
+
+def _tail_and_mass(q):
+    m = jnp.where(q < 0.5, q, 1 - q)
+    m = jnp.where(m >= 0, m, jnp.nan)
+    return m, 1 - 2 * m
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def inverse(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Array:
+    """The inverse of the soft `round`, or of the soft floor plus 1/2, the `middle` of its steps."""
+    n, s = nearest(y)
+    u = shape.quantile(*_level(shape, name, s, p), p)
+    if name == "middle":
+        return n + jnp.sign(s) * u
+    # Close to an integer, 1/2 - u has no digits left; two steps of Newton's method bring them back.
+    level = jnp.abs(s)
+    d = jnp.maximum(0.5 - u, 0)
+    for _ in range(2):
+        c = 0.5 - d
+        low = (0.5 - c) - d
+        slope = shape.density(c, low, p) / cell_mass(shape, p)
+        step = (level - shape.mass(c, low, d, p) / cell_mass(shape, p)) / jnp.where(slope > 0, slope, 1)
+        d = jnp.where((d < 0.25) & (slope > 0), jnp.maximum(d + step, 0), d)
+    return n + jnp.sign(s) * d
+
+
+def _level(shape, name, s, p):
+    """Tail and mass of the offset from the nearest step, where the staircase lies `s` from the nearest integer."""
+    mass, level = cell_mass(shape, p), jnp.abs(s)
+    half = jnp.full_like(p, 0.5)
+    end = shape.tail(half, jnp.zeros_like(p), p)
+    risen, left = (0.5 - level, 2 * level) if name == "middle" else (level, 1 - 2 * level)
+    return end + risen * mass, left * mass
+
+
+@functools.partial(inverse.defjvp, symbolic_zeros=True)
+def _inverse_jvp(shape, name, primals, tangents):
+    (y, p), (y_dot, p_dot) = primals, tangents
+    out = inverse(shape, name, y, p)
+
+    def slope_in_p():
+        # Where the value stays, the staircase's change with the parameter is made up for by the argument.
+        staircase_dot = jax.jvp(lambda p: staircase(shape, name, out, p), (p,), (jnp.ones_like(p),))[1]
+        return -inverse_slope(shape, name, y, p) * staircase_dot
+
+    slope = functools.partial(inverse_slope, shape, name, y, p)
+    return out, _tangent(y, (y_dot, slope), (p_dot, slope_in_p))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def inverse_slope(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Array:
+    _, s = nearest(y)
+    return cell_mass(shape, p) / shape.quantile_density(*_level(shape, name, s, p), p)
+
+
+@inverse_slope.defjvp
+def _inverse_slope_jvp(shape, name, primals, tangents):
+    out = inverse_slope(shape, name, *primals)
+    x, x_dot = jax.jvp(functools.partial(inverse, shape, name), primals, tangents)
+    slope_of_slope = functools.partial(staircase_slope, shape, name)
+    _, density_dot = jax.jvp(slope_of_slope, (x, primals[1]), (x_dot, tangents[1]))
+    return out, -out * out * density_dot
