@@ -17,12 +17,15 @@ class Box:
 
     @staticmethod
     def tail(c, low, p):
-        return jnp.maximum((p / 2 - c) - low, 0) / p
+        return remaining(p / 2, c, low)[0] / p
 
     @staticmethod
     def mass(c, low, d, p):
-        inner, outer = (p / 2 - c) - low, (p / 2 - (c + d)) - low
-        return jnp.where(outer > 0, d, jnp.maximum(inner, 0)) / p
+        return _overlap(c, low, d, p)[0] / p
+
+    @staticmethod
+    def part(c, low, d, p):
+        return _overlap(c, low, d, p)[0] / jnp.minimum(p, 1)
 
     @staticmethod
     def density(c, low, p):
@@ -46,27 +49,24 @@ class Triangle:
     power = -1
 
     @staticmethod
-    def _to_edge(c, low, p):
-        """The distance to the edge, in units of half the width."""
-        return remaining(*scaled(c, low, inverse_rate(p, 2.0)), 1)
-
-    @staticmethod
     def tail(c, low, p):
-        h, rest = Triangle._to_edge(c, low, p)
+        h, rest = scaled(*remaining(p / 2, c, low), inverse_rate(p, 2.0))
         return (h * h + 2 * h * rest) / 2
 
     @staticmethod
     def mass(c, low, d, p):
-        h, rest = Triangle._to_edge(c, low, p)
-        z, z_rest = scaled(d, 0, inverse_rate(p, 2.0))
-        outer = jnp.maximum((h - z) + (rest - z_rest), 0)
-        difference = jnp.where(outer > 0, z, h + rest)
-        return difference * (((h + outer) + rest) / 2)
+        difference, total = _overlap(c, low, d, p)
+        factor = inverse_rate(p, 2.0)
+        return scaled(difference, 0, factor)[0] * (scaled(total, 0, factor)[0] / 2)
+
+    @staticmethod
+    def part(c, low, d, p):
+        difference, total = _overlap(c, low, d, p)
+        return jnp.where(p <= 1, Triangle.tail(c, low, p), 2 * difference * (total / (2 * p - 1)))
 
     @staticmethod
     def density(c, low, p):
-        h, rest = Triangle._to_edge(c, low, p)
-        return 2 * (h + rest) / p
+        return 4 * (remaining(p / 2, c, low)[0] / p) / p
 
     @staticmethod
     def bend(f, u, p):
@@ -85,30 +85,27 @@ class Sine:
     power = -1
 
     @staticmethod
-    def _to_edge(c, low, p):
-        """The distance to the edge, in units of twice the width: at most 1/4."""
-        h, rest = remaining(*scaled(c, low, inverse_rate(p)), 0.5)
-        return h / 2, rest / 2
-
-    @staticmethod
     def tail(c, low, p):
-        h, rest = Sine._to_edge(c, low, p)
+        h, rest = scaled(*remaining(p / 2, c, low), inverse_rate(p, 0.5))
         square = h * h + 2 * h * rest
         return square * polynomial(coefficients.SIN_PI_SQUARED, square)
 
     @staticmethod
     def mass(c, low, d, p):
         # sin(a)**2 - sin(b)**2 = sin(a - b) * sin(a + b)
-        h, rest = Sine._to_edge(c, low, p)
-        z, z_rest = scaled(d, 0, inverse_rate(p, 0.5))
-        outer = jnp.maximum((h - z) + (rest - z_rest), 0)
-        difference = jnp.where(outer > 0, z, h + rest)
-        return _sin_pi(difference) * _sin_pi((h + outer) + rest)
+        difference, total = _overlap(c, low, d, p)
+        factor = inverse_rate(p, 0.5)
+        return _sin_pi(scaled(difference, 0, factor)[0]) * _sin_pi(scaled(total, 0, factor)[0])
+
+    @staticmethod
+    def part(c, low, d, p):
+        mass = _sin_pi(1 / (2 * jnp.maximum(p, 1)))
+        return jnp.where(p <= 1, Sine.tail(c, low, p), Sine.mass(c, low, d, p) / mass)
 
     @staticmethod
     def density(c, low, p):
-        h, rest = Sine._to_edge(c, low, p)
-        return (math.pi / 2) * _sin_pi(2 * (h + rest)) / p
+        h, _ = scaled(*remaining(p / 2, c, low), inverse_rate(p))
+        return (math.pi / 2) * _sin_pi(h) / p
 
     @staticmethod
     def bend(f, u, p):
@@ -126,6 +123,13 @@ class Sine:
     @staticmethod
     def quantile_density(m, t, p):
         return math.pi * jnp.sqrt(m * (1 - m)) / p
+
+
+def _overlap(c, low, d, p):
+    """Of the distances from the edge to `c` and to `c + d`, 0 beyond the edge, the difference and the sum."""
+    inner, rest = remaining(p / 2, c, low)
+    outer = jnp.maximum((inner - d) + rest, 0)
+    return jnp.where(outer > 0, d, inner), (inner + outer) + rest
 
 
 def _sin_pi(t):

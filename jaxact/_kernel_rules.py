@@ -40,6 +40,11 @@ class Shape(Protocol):
         ...
 
     @staticmethod
+    def part(c, low, d, p) -> jax.Array:
+        """`mass` over that of the cell within 1/2 of the centre, for `c + d = 1/2`."""
+        ...
+
+    @staticmethod
     def density(c, low, p) -> jax.Array:
         """The density at `c`."""
         ...
@@ -236,7 +241,10 @@ def staircase(shape: Kind, name: str, x: jax.Array, p: jax.Array) -> jax.Array:
 
 def part_of_step(shape: Kind, at: Cell, p: jax.Array) -> jax.Array:
     """How far the staircase has left its nearest tread for the one beyond the step: 0 to 1/2."""
-    return shape.mass(jnp.abs(at.u), -at.direction * at.low, at.distance, p) / cell_mass(shape, p)
+    size, zero = jnp.abs(at.u), jnp.zeros_like(at.u)
+    # Close to the step, what is missing from 1/2 is small, and so is its error.
+    missing = shape.mass(zero, zero, size, p) / cell_mass(shape, p)
+    return jnp.where(missing < 0.125, 0.5 - missing, shape.part(size, -at.direction * at.low, at.distance, p))
 
 
 def staircase_slope(shape: Kind, name: str, x: jax.Array, p: jax.Array) -> jax.Array:
@@ -329,7 +337,7 @@ def inverse(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Array:
         c = 0.5 - d
         low = (0.5 - c) - d
         slope = shape.density(c, low, p) / cell_mass(shape, p)
-        step = (level - shape.mass(c, low, d, p) / cell_mass(shape, p)) / jnp.where(slope > 0, slope, 1)
+        step = (level - shape.part(c, low, d, p)) / jnp.where(slope > 0, slope, 1)
         d = jnp.where((d < 0.25) & (slope > 0), jnp.maximum(d + step, 0), d)
     return n + jnp.sign(s) * d
 

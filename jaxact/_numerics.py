@@ -4,6 +4,7 @@ The one idea: what rounding takes away is either kept exactly, in a second numbe
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -162,15 +163,17 @@ def scaled(x: jax.Array, low: ArrayLike, factor: Parts) -> Parts:
     return product, (first - product) + second
 
 
-def exp_minus(z: jax.Array, low: jax.Array) -> jax.Array:
-    """`exp(-(z + low))`, where `low` is a rounding error of `z`."""
-    e = jnp.exp(-z)
-    return e - e * low
+def exp_minus(z: jax.Array, low: jax.Array, times: jax.Array) -> jax.Array:
+    """`times * exp(-(z + low))`, where `low` is a rounding error of `z`; it vanishes no sooner than the product does."""
+    far = z > 64
+    e = jnp.exp(jnp.where(far, 64 - z, -z))
+    return (e - e * low) * jnp.where(far, times * math.exp(-64), times)
 
 
-def decay(x: jax.Array, low: ArrayLike, factor: Parts) -> jax.Array:
-    """`exp(-factor * (x + low))` for `x >= 0`; what is beyond any exponent counts as just that."""
-    return exp_minus(*scaled(jnp.minimum(x, 1000 / factor[0]), low, factor))
+def decay(x: jax.Array, low: ArrayLike, factor: Parts, times: ArrayLike = 1) -> jax.Array:
+    """`times * exp(-factor * (x + low))` for `x >= 0`; what is beyond any exponent counts as just that."""
+    times = jnp.asarray(times, x.dtype)
+    return exp_minus(*scaled(jnp.minimum(x, 1000 / factor[0]), low, factor), times)
 
 
 def half_square(z: jax.Array, low: jax.Array) -> Parts:
@@ -181,9 +184,10 @@ def half_square(z: jax.Array, low: jax.Array) -> Parts:
     return total, (first - total) + second
 
 
-def remaining(z: jax.Array, low: jax.Array, end: float) -> Parts:
-    """`end - (z + low)` in two parts, 0 where that is negative."""
-    high = end - z
-    rest = ((end - high) - z) - low
-    beyond = high + rest < 0
-    return jnp.where(beyond, 0, high), jnp.where(beyond, 0, rest)
+def remaining(end: jax.Array, x: jax.Array, low: ArrayLike) -> Parts:
+    """`end - (x + low)` for `x >= 0` in two parts, 0 where that is negative."""
+    first = end - x
+    second = ((end - first) - x) - low
+    total = first + second
+    beyond = total < 0
+    return jnp.where(beyond, 0, total), jnp.where(beyond, 0, (first - total) + second)

@@ -37,10 +37,14 @@ class Logistic:
         return e * one_minus_exp(z) / ((1 + e) * (1 + e * jnp.exp(-z)))
 
     @staticmethod
+    def part(c, low, d, p):
+        e, (z, _) = decay(c, low, rate(p)), scaled(d, 0, rate(p))
+        return e * one_minus_exp(z) / (one_minus_exp(p / 2) * (1 + e))
+
+    @staticmethod
     def density(c, low, p):
-        e = decay(c, low, rate(p))
-        r = 1 / (1 + e)
-        return (p * e * r) * r
+        q = 1 + decay(c, low, rate(p))
+        return decay(c, low, rate(p), p) / (q * q)
 
     @staticmethod
     def bend(f, u, p):
@@ -68,8 +72,13 @@ class Laplace:
         return decay(c, low, inverse_rate(p)) * one_minus_exp(d / p) / 2
 
     @staticmethod
+    def part(c, low, d, p):
+        factor = inverse_rate(p)
+        return decay(c, low, factor) * one_minus_exp(scaled(d, 0, factor)[0]) / (2 * one_minus_exp(0.5 / p))
+
+    @staticmethod
     def density(c, low, p):
-        return decay(c, low, inverse_rate(p)) / (2 * p)
+        return decay(c, low, inverse_rate(p), 0.5 / p)
 
     @staticmethod
     def bend(f, u, p):
@@ -91,10 +100,10 @@ class Gaussian:
     power = -1
 
     @staticmethod
-    def _kernel(c, low, p):
-        """`z = c / p`, and `exp(-z**2 / 2)`."""
+    def _kernel(c, low, p, times):
+        """`z = c / p`, and `times * exp(-z**2 / 2)`."""
         z, rest = scaled(jnp.minimum(c, 1000 * p), low, inverse_rate(p))
-        return z, exp_minus(*half_square(z, rest))
+        return z, exp_minus(*half_square(z, rest), times)
 
     @staticmethod
     def _tail_ratio(z):
@@ -103,25 +112,30 @@ class Gaussian:
 
     @staticmethod
     def tail(c, low, p):
-        z, e = Gaussian._kernel(c, low, p)
+        z, e = Gaussian._kernel(c, low, p, jnp.ones_like(p))
         return e * Gaussian._tail_ratio(z)
 
     @staticmethod
     def mass(c, low, d, p):
-        z, e = Gaussian._kernel(c, low, p)
+        z, e = Gaussian._kernel(c, low, p, jnp.ones_like(p))
         width = jnp.minimum(d / p, 1000)
         decline = width * (z + width / 2)
         far = Gaussian._tail_ratio(z) - jnp.exp(-decline) * Gaussian._tail_ratio(z + width)
-        near_width = jnp.where(decline < 1, width, 0)
+        near_width = jnp.where(decline < 0.5, width, 0)
         near = sum(
             weight * jnp.exp(-near_width * node * (z + near_width * node / 2))
             for node, weight in coefficients.GAUSS_LEGENDRE_SHORT[p.dtype.name]
         )
-        return e * jnp.where(decline < 1, near_width * near / math.sqrt(2 * math.pi), far)
+        return e * jnp.where(decline < 0.5, near_width * near / math.sqrt(2 * math.pi), far)
+
+    @staticmethod
+    def part(c, low, d, p):
+        cell = 2 * Gaussian.mass(jnp.zeros_like(p), 0, jnp.full_like(p, 0.5), p)
+        return Gaussian.mass(c, low, d, p) / cell
 
     @staticmethod
     def density(c, low, p):
-        return Gaussian._kernel(c, low, p)[1] / (math.sqrt(2 * math.pi) * p)
+        return Gaussian._kernel(c, low, p, 1 / (math.sqrt(2 * math.pi) * p))[1]
 
     @staticmethod
     def bend(f, u, p):
@@ -155,8 +169,13 @@ class FastSigmoid:
     @staticmethod
     def mass(c, low, d, p):
         limit = float(jnp.finfo(p.dtype).max) / 4
-        z, width = 1 + jnp.minimum(p * c, limit), jnp.minimum(p * d, limit)
+        z, rest = scaled(jnp.minimum(c, limit / p), low, rate(p))
+        z, width = (1 + z) + rest, jnp.minimum(p * d, limit)
         return (0.5 / z) * (width / (z + width))
+
+    @staticmethod
+    def part(c, low, d, p):
+        return d / (1 + p * c)
 
     @staticmethod
     def density(c, low, p):
@@ -192,8 +211,15 @@ class Arctan:
 
     @staticmethod
     def mass(c, low, d, p):
-        (z, _), (width, _) = Arctan._scaled(c, low, p), Arctan._scaled(d, 0, p)
-        return _arctan(width, 1 + z * (z + width))
+        (z, rest), (width, _) = Arctan._scaled(c, low, p), Arctan._scaled(d, 0, p)
+        return _arctan(width, 1 + (z * (z + width) + rest * (2 * z + width)))
+
+    @staticmethod
+    def part(c, low, d, p):
+        width, _ = Arctan._scaled(d, 0, p)
+        (z, rest), (half, half_rest) = Arctan._scaled(c, low, p), Arctan._scaled(jnp.full_like(p, 0.5), 0, p)
+        outer = z * half + (z * half_rest + half * rest)
+        return _arctan(width, 1 + outer) / (2 * _arctan(half, jnp.ones_like(p)))
 
     @staticmethod
     def density(c, low, p):

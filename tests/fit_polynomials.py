@@ -212,7 +212,7 @@ def module_source():
         for name, number, bits in SPLIT_CONSTANTS
     ]
     quadrature = ["\nGAUSS_LEGENDRE = (\n", *gauss_legendre(12), ")\n", "\nGAUSS_LEGENDRE_SHORT = {\n"]
-    for dtype, points in zip(DTYPES, (4, 8), strict=True):
+    for dtype, points in zip(DTYPES, (5, 10), strict=True):
         quadrature += [f'    "{dtype}": (\n', *(f"    {line}" for line in gauss_legendre(points)), "    ),\n"]
     quadrature.append("}\n")
     return HEADER + "".join([*map(table_source, *zip(*entries, strict=True)), *quadrature])

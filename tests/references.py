@@ -12,6 +12,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import scipy.special
 
 MPMATH_BITS = 400
 
@@ -24,11 +25,32 @@ class Arithmetic:
     log: Callable
     log1p: Callable
     tanh: Callable
+    sin: Callable
+    cos: Callable
+    atan: Callable
+    sqrt: Callable
+    floor: Callable
+    erfc: Callable
     maximum: Callable
     where: Callable[[Any, Any, Any], Any]
 
 
-LONG = Arithmetic(np.longdouble, np.exp, np.expm1, np.log, np.log1p, np.tanh, np.maximum, np.where)
+LONG = Arithmetic(
+    np.longdouble,
+    np.exp,
+    np.expm1,
+    np.log,
+    np.log1p,
+    np.tanh,
+    np.sin,
+    np.cos,
+    np.arctan,
+    np.sqrt,
+    np.floor,
+    lambda x: scipy.special.erfc(np.asarray(x, np.float64)).astype(np.longdouble),
+    np.maximum,
+    np.where,
+)
 MP = Arithmetic(
     mpmath.mpf,
     mpmath.exp,
@@ -36,6 +58,12 @@ MP = Arithmetic(
     mpmath.log,
     mpmath.log1p,
     mpmath.tanh,
+    mpmath.sin,
+    mpmath.cos,
+    mpmath.atan,
+    mpmath.sqrt,
+    mpmath.floor,
+    mpmath.erfc,
     max,
     lambda condition, yes, no: yes if condition else no,
 )
