@@ -164,7 +164,7 @@ def scaled(x: jax.Array, low: ArrayLike, factor: Parts) -> Parts:
 
 
 def exp_minus(z: jax.Array, low: jax.Array, times: jax.Array) -> jax.Array:
-    """`times * exp(-(z + low))`, where `low` is a rounding error of `z`; it vanishes no sooner than the product does."""
+    """`times * exp(-(z + low))`, with `low` a rounding error of `z`; it vanishes no sooner than the product does."""
     far = z > 64
     e = jnp.exp(jnp.where(far, 64 - z, -z))
     return (e - e * low) * jnp.where(far, times * math.exp(-64), times)

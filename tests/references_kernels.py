@@ -1,7 +1,7 @@
 """What the kernels and staircases should be: textbook formulas of the densities, and the readings made of them.
 
-Like those in `references.py`, each is evaluated in mpmath or in longdouble; unlike those, staircases may cancel, so that
-longdouble, where it is used, has its 40 spare bits to lose.
+Like those in `references.py`, each is evaluated in mpmath or in longdouble; unlike those, staircases may cancel, close to
+an integer, so that they are evaluated in mpmath wherever that counts.
 """
 
 import dataclasses
