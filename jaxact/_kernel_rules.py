@@ -80,8 +80,8 @@ def _tangent(out: jax.Array, *terms: tuple[jax.Array | SymbolicZero, Callable[[]
 
 @rule
 def density(shape: Kind, u: jax.Array, low: jax.Array, p: jax.Array) -> jax.Array:
-    """The density at `u + low`, where `low` is a rounding error of `u`, in which it is not differentiated."""
-    return shape.density(jnp.abs(u), jnp.where(u < 0, -low, low), p)
+    """The density at a distance `abs(u) + low`; it is not differentiated in the rounding error `low`."""
+    return shape.density(jnp.abs(u), low, p)
 
 
 @functools.partial(density.defjvp, symbolic_zeros=True)
@@ -150,10 +150,10 @@ def _ternary_jvp(shape, primals, tangents):
     out = ternary(shape, x, threshold, p)
     upper, upper_low = _sum(finite(x), -threshold)
     lower, lower_low = _sum(finite(x), threshold)
-    # The farther step counts as beyond an edge at which both lie, so that boxes that touch do not both count there.
-    beyond = float(jnp.finfo(x.dtype).tiny)
-    upper_low = jnp.where(x < 0, upper_low - beyond, upper_low)
-    lower_low = jnp.where(x < 0, lower_low, lower_low + beyond)
+    # Of two boxes that touch, the farther one counts as touching just not, so that not both count there.
+    beyond = jnp.where(x < 0, float(jnp.finfo(x.dtype).tiny), 0)
+    upper_low = jnp.where(upper < 0, -upper_low, upper_low) + beyond
+    lower_low = jnp.where(lower < 0, -lower_low, lower_low) + (float(jnp.finfo(x.dtype).tiny) - beyond)
 
     def slope_of_upper():
         return density(shape, upper, upper_low, p)
@@ -199,10 +199,8 @@ def _density_at_end(shape, p):
 
 def nearest(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The nearest integer `n`, halves to even, and `x - n`, which is exact; 0 where `x` has no fraction."""
-    whole = 2.0 ** jnp.finfo(x.dtype).nmant
-    n = jnp.round(x)
-    x, n_small = (jnp.where(jnp.abs(x) < whole, v, jnp.where(jnp.isnan(x), v, 0)) for v in (x, n))
-    return n, x - n_small
+    small = jnp.where(jnp.abs(x) == jnp.inf, 0, x)
+    return jnp.round(x), small - jnp.round(small)
 
 
 class Cell(NamedTuple):
@@ -215,9 +213,9 @@ class Cell(NamedTuple):
     distance: jax.Array
     """How far the middle of the nearest tread is, at most 1/2."""
     u: jax.Array
-    """Where it lies seen from the nearest step."""
+    """How far the nearest step is, with a negative sign."""
     low: jax.Array
-    """The rounding error of that."""
+    """What `-u` lacks of that by rounding."""
 
 
 def cell(x: jax.Array, name: str) -> Cell:
@@ -225,11 +223,11 @@ def cell(x: jax.Array, name: str) -> Cell:
     n, r = nearest(x)
     sign = jnp.where(r < 0, -1.0, 1.0).astype(x.dtype)
     if name == "round":
-        half = sign / 2
-        u = r - half
-        return Cell(n, sign, jnp.abs(r), u, r - (u + half))
+        distance = sign * r
+        u = distance - 0.5
+        return Cell(n, sign, distance, u, (u + 0.5) - distance)
     tread = n + {"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2
-    return Cell(tread, -sign, 0.5 - jnp.abs(r), r, jnp.zeros_like(r))
+    return Cell(tread, -sign, 0.5 - sign * r, -sign * r, jnp.zeros_like(r))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -244,7 +242,7 @@ def part_of_step(shape: Kind, at: Cell, p: jax.Array) -> jax.Array:
     size, zero = jnp.abs(at.u), jnp.zeros_like(at.u)
     # Close to the step, what is missing from 1/2 is small, and so is its error.
     missing = shape.mass(zero, zero, size, p) / cell_mass(shape, p)
-    return jnp.where(missing < 0.125, 0.5 - missing, shape.part(size, -at.direction * at.low, at.distance, p))
+    return jnp.where(missing < 0.125, 0.5 - missing, shape.part(size, at.low, at.distance, p))
 
 
 def staircase_slope(shape: Kind, name: str, x: jax.Array, p: jax.Array) -> jax.Array:
@@ -258,9 +256,9 @@ def _staircase_jvp(shape, name, primals, tangents):
 
     def slope_in_p():
         at = cell(x, name)
-        left = at.direction * (0.5 - part_of_step(shape, at, p))
-        motion = at.u * density(shape, at.u, at.low, p) + left * _density_at_end(shape, p)
-        return shape.power / p * motion / cell_mass(shape, p)
+        end = (0.5 - part_of_step(shape, at, p)) * _density_at_end(shape, p)
+        motion = end + at.u * density(shape, at.u, at.low, p)
+        return shape.power / p * at.direction * motion / cell_mass(shape, p)
 
     slope = functools.partial(staircase_slope, shape, name, x, p)
     return staircase(shape, name, x, p), _tangent(x, (x_dot, slope), (p_dot, slope_in_p))
@@ -270,7 +268,7 @@ def _staircase_jvp(shape, name, primals, tangents):
 def jumping_round(shape: Kind, x: jax.Array, p: jax.Array) -> jax.Array:
     """`floor(x)` plus the step at 1/2 of the density as it is, which so jumps at integers."""
     at = cell(x, "round")
-    return at.tread + at.direction * shape.tail(jnp.abs(at.u), -at.direction * at.low, p)
+    return at.tread + at.direction * shape.tail(jnp.abs(at.u), at.low, p)
 
 
 @functools.partial(jumping_round.defjvp, symbolic_zeros=True)
@@ -281,7 +279,7 @@ def _jumping_round_jvp(shape, primals, tangents):
     def slope():
         return density(shape, at.u, at.low, p)
 
-    tangent = _tangent(x, (x_dot, slope), (p_dot, lambda: shape.power / p * at.u * slope()))
+    tangent = _tangent(x, (x_dot, slope), (p_dot, lambda: shape.power / p * at.direction * at.u * slope()))
     return jumping_round(shape, x, p), tangent
 
 

@@ -96,7 +96,7 @@ class Kernel:
 
     def _part_of_step(self, at):
         end, mass = self._end(at.u)
-        return (self.cdf(at.direction * at.u) - end) / mass
+        return (self.cdf(at.u) - end) / mass
 
     def _inverse(self, name, y):
         n, s = rules.nearest(y)

@@ -163,17 +163,20 @@ def scaled(x: jax.Array, low: ArrayLike, factor: Parts) -> Parts:
     return product, (first - product) + second
 
 
-def exp_minus(z: jax.Array, low: jax.Array, times: jax.Array) -> jax.Array:
+def exp_minus(z: jax.Array, low: jax.Array, times: ArrayLike = 1) -> jax.Array:
     """`times * exp(-(z + low))`, with `low` a rounding error of `z`; it vanishes no sooner than the product does."""
     far = z > 64
-    e = jnp.exp(jnp.where(far, 64 - z, -z))
-    return (e - e * low) * jnp.where(far, times * math.exp(-64), times)
+    e = jnp.exp(jnp.where(far, 64.0, 0.0).astype(z.dtype) - z)
+    e = e - e * low
+    if isinstance(times, int):
+        return times * jnp.where(far, math.exp(-64) * e, e)
+    return e * jnp.where(far, times * math.exp(-64), times)
 
 
 def decay(x: jax.Array, low: ArrayLike, factor: Parts, times: ArrayLike = 1) -> jax.Array:
     """`times * exp(-factor * (x + low))` for `x >= 0`; what is beyond any exponent counts as just that."""
-    times = jnp.asarray(times, x.dtype)
-    return exp_minus(*scaled(jnp.minimum(x, 1000 / factor[0]), low, factor), times)
+    limit = 1000 / factor[0]
+    return exp_minus(*scaled(jnp.where(x > limit, limit, x), low, factor), times)
 
 
 def half_square(z: jax.Array, low: jax.Array) -> Parts:

@@ -30,7 +30,7 @@ def soft_round(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
       ValueError: a parameter of the kernel does not broadcast to the shape of `x`.
 
     Special values: integers, ±inf and NaN are kept. The slope at an integer is that of the kernel 1/2 from its centre;
-    the second derivative there, a kink, is 0. The mean slope is 1.
+    it has a kink there, and the second derivative is that from above. The mean slope is 1.
 
     >>> import jaxact
     >>> print(f"{jaxact.soft_round(0.4, jaxact.Logistic(steepness=10.0)):.4f}")

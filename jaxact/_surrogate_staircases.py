@@ -4,6 +4,7 @@ The one idea: `surrogate` of the hard and the soft staircase. Under `jit`, a pro
 nothing but the hard one.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -11,12 +12,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
-from jaxact._kernels import Kernel, evaluated
+from jaxact._kernels import Box, Kernel, evaluated
 from jaxact._soft_staircases import ternary
-from jaxact._surrogate import surrogate
+from jaxact._surrogate import straight_through, surrogate
+
+HARD = {"surrogate_round": jnp.round, "surrogate_floor": jnp.floor, "surrogate_ceil": jnp.ceil}
 
 
-@jax.jit
 def surrogate_round(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Rounding with the derivative of `soft_round`.
 
@@ -42,10 +44,9 @@ def surrogate_round(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
 
     See also: `round_ste`, which is this with `Box(width=1.0)`, and `soft_round`.
     """
-    return _surrogate("surrogate_round", jnp.round, lambda kernel, x: kernel._staircase("round", x), x, kernel)
+    return _rounded("surrogate_round", x, kernel)
 
 
-@jax.jit
 def surrogate_floor(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Floor with the derivative of `soft_floor`.
 
@@ -71,10 +72,9 @@ def surrogate_floor(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
 
     See also: `floor_ste`, which is this with `Box(width=1.0)`, and `soft_floor`.
     """
-    return _surrogate("surrogate_floor", jnp.floor, lambda kernel, x: kernel._staircase("floor", x), x, kernel)
+    return _rounded("surrogate_floor", x, kernel)
 
 
-@jax.jit
 def surrogate_ceil(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Ceiling with the derivative of `soft_ceil`.
 
@@ -100,7 +100,7 @@ def surrogate_ceil(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
 
     See also: `ceil_ste`, which is this with `Box(width=1.0)`, and `soft_ceil`.
     """
-    return _surrogate("surrogate_ceil", jnp.ceil, lambda kernel, x: kernel._staircase("ceil", x), x, kernel)
+    return _rounded("surrogate_ceil", x, kernel)
 
 
 @jax.jit
@@ -214,6 +214,23 @@ def surrogate_ternary(x: ArrayLike, kernel: Kernel, /, *, threshold: ArrayLike =
         return jnp.where(limit >= 0, jnp.where(jnp.abs(x) <= limit, 0, jnp.sign(x)), jnp.nan)
 
     return _surrogate("surrogate_ternary", hard, ternary, x, kernel, threshold=threshold)
+
+
+def _rounded(function: str, x: ArrayLike, kernel: Kernel) -> jax.Array:
+    # A box that is known to fill the cell needs no derivative but 1, and then nothing has to be read for it.
+    fills = isinstance(kernel, Box) and isinstance(kernel.width, int | float) and kernel.width >= 1
+    return _straight(function, x) if fills else _softened(function, x, kernel)
+
+
+@functools.partial(jax.jit, static_argnames="function")
+def _straight(function, x):
+    return straight_through(HARD[function])(checks.floating(function, "x", x))
+
+
+@functools.partial(jax.jit, static_argnames="function")
+def _softened(function, x, kernel):
+    name = function.removeprefix("surrogate_")
+    return _surrogate(function, HARD[function], lambda kernel, x: kernel._staircase(name, x), x, kernel)
 
 
 def _value(function, argument, value, x):

@@ -100,9 +100,9 @@ class Gaussian:
     power = -1
 
     @staticmethod
-    def _kernel(c, low, p, times):
+    def _kernel(c, low, p, times=1):
         """`z = c / p`, and `times * exp(-z**2 / 2)`."""
-        z, rest = scaled(jnp.minimum(c, 1000 * p), low, inverse_rate(p))
+        z, rest = scaled(jnp.where(c > 1000 * p, 1000 * p, c), low, inverse_rate(p))
         return z, exp_minus(*half_square(z, rest), times)
 
     @staticmethod
@@ -112,12 +112,12 @@ class Gaussian:
 
     @staticmethod
     def tail(c, low, p):
-        z, e = Gaussian._kernel(c, low, p, jnp.ones_like(p))
+        z, e = Gaussian._kernel(c, low, p)
         return e * Gaussian._tail_ratio(z)
 
     @staticmethod
     def mass(c, low, d, p):
-        z, e = Gaussian._kernel(c, low, p, jnp.ones_like(p))
+        z, e = Gaussian._kernel(c, low, p)
         width = jnp.minimum(d / p, 1000)
         decline = width * (z + width / 2)
         far = Gaussian._tail_ratio(z) - jnp.exp(-decline) * Gaussian._tail_ratio(z + width)

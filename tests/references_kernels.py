@@ -172,12 +172,8 @@ def staircase(name, p, shift=0.0, level=0):
     def mass(m):
         return value(m, m.number(0.5)) - end(m)
 
-    def kink(m, x, result):
-        # In the middle of a tread, where two cells meet, the derivative of the slope is 0 by symmetry.
-        return m.where(offset(m, x)[1] == -0.5, 0 * result, result)
-
     return (
         lambda m, x: offset(m, x)[0] + level + (value(m, offset(m, x)[1]) - end(m)) / mass(m),
         lambda m, x: slope(m, offset(m, x)[1]) / mass(m),
-        lambda m, x: kink(m, x, bend(m, offset(m, x)[1]) / mass(m)),
+        lambda m, x: bend(m, offset(m, x)[1]) / mass(m),
     )
