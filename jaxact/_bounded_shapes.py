@@ -95,7 +95,8 @@ class Sine:
         # sin(a)**2 - sin(b)**2 = sin(a - b) * sin(a + b)
         difference, total = _overlap(c, low, d, p)
         factor = inverse_rate(p, 0.5)
-        return _sin_pi(scaled(difference, 0, factor)[0]) * _sin_pi(scaled(total, 0, factor)[0])
+        mass = _sin_pi(scaled(difference, 0, factor)[0]) * _sin_pi(scaled(total, 0, factor)[0])
+        return jnp.where(c + d < p / 2, mass, Sine.tail(c, low, p))
 
     @staticmethod
     def part(c, low, d, p):

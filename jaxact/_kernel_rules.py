@@ -139,7 +139,7 @@ def ternary(shape: Kind, x: jax.Array, threshold: jax.Array, p: jax.Array) -> ja
     magnitude = jnp.abs(finite(x))
     near, near_low = _sum(magnitude, -threshold)
     zero = jnp.zeros_like(x)
-    below = shape.mass(jnp.abs(near), -near_low, 2 * magnitude, p)
+    below = shape.mass(jnp.abs(near), -near_low, 2 * jnp.where(near < 0, magnitude, 0), p)
     above = shape.mass(zero, zero, jnp.maximum(near, 0), p) + shape.mass(zero, zero, magnitude + threshold, p)
     return jnp.sign(x) * jnp.where(near < 0, below, above)
 
@@ -226,6 +226,9 @@ def cell(x: jax.Array, name: str) -> Cell:
         distance = sign * r
         u = distance - 0.5
         return Cell(n, sign, distance, u, (u + 0.5) - distance)
+    # At a kink, too, derivatives are those from above.
+    upper = r == 0.5
+    n, r, sign = jnp.where(upper, n + 1, n), jnp.where(upper, r - 1, r), jnp.where(upper, -1, sign)
     tread = n + {"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2
     return Cell(tread, -sign, 0.5 - sign * r, -sign * r, jnp.zeros_like(r))
 
@@ -369,10 +372,22 @@ def inverse_slope(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Arr
     return cell_mass(shape, p) / shape.quantile_density(*_level(shape, name, s, p), p)
 
 
-@inverse_slope.defjvp
+@functools.partial(inverse_slope.defjvp, symbolic_zeros=True)
 def _inverse_slope_jvp(shape, name, primals, tangents):
-    out = inverse_slope(shape, name, *primals)
-    x, x_dot = jax.jvp(functools.partial(inverse, shape, name), primals, tangents)
-    slope_of_slope = functools.partial(staircase_slope, shape, name)
-    _, density_dot = jax.jvp(slope_of_slope, (x, primals[1]), (x_dot, tangents[1]))
-    return out, -out * out * density_dot
+    (y, p), (y_dot, p_dot) = primals, tangents
+    out = inverse_slope(shape, name, y, p)
+
+    def slope():
+        # By way of the offset from the step, which is right also where it is small.
+        _, s = nearest(y)
+        level = _level(shape, name, s, p)
+        side = jnp.where(s < 0, -1, 1) if name == "middle" else jnp.where(s < 0, 1, -1)
+        f, u = shape.quantile_density(*level, p), side * shape.quantile(*level, p)
+        return -out * out * (shape.bend(f, u, p) / f)
+
+    def slope_in_p():
+        x, x_dot = jax.jvp(lambda p: inverse(shape, name, y, p), (p,), (jnp.ones_like(p),))
+        slope_at = functools.partial(staircase_slope, shape, name)
+        return -out * out * jax.jvp(slope_at, (x, p), (x_dot, jnp.ones_like(p)))[1]
+
+    return out, _tangent(out, (y_dot, slope), (p_dot, slope_in_p))

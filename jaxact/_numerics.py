@@ -189,6 +189,8 @@ def half_square(z: jax.Array, low: jax.Array) -> Parts:
 
 def remaining(end: jax.Array, x: jax.Array, low: ArrayLike) -> Parts:
     """`end - (x + low)` for `x >= 0` in two parts, 0 where that is negative."""
+    outside = x > 2 * end
+    x, low = jnp.where(outside, 2 * end, x), jnp.where(outside, 0, low)
     first = end - x
     second = ((end - first) - x) - low
     total = first + second

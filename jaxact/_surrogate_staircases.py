@@ -237,7 +237,7 @@ def _value(function, argument, value, x):
     """What the hard staircase needs, in the dtype of `x`."""
     array, data = checks.real(function, argument, value), checks.floating(function, "x", x)
     checks.broadcastable(function, argument, array, data)
-    return jnp.broadcast_to(array.astype(data.dtype), data.shape)
+    return array if array.dtype == data.dtype else array.astype(data.dtype)
 
 
 def _surrogate(

@@ -43,8 +43,8 @@ class Logistic:
 
     @staticmethod
     def density(c, low, p):
-        q = 1 + decay(c, low, rate(p))
-        return decay(c, low, rate(p), p) / (q * q)
+        e = decay(c, low, rate(p))
+        return decay(c, low, rate(p), p) / (1 + e * (2 + e))
 
     @staticmethod
     def bend(f, u, p):
@@ -57,7 +57,7 @@ class Logistic:
 
     @staticmethod
     def quantile_density(m, t, p):
-        return p * m * (1 - m)
+        return p * jnp.where(t < 0.5, (1 - t) * (1 + t) / 4, m * (1 - m))
 
 
 class Laplace:
@@ -200,9 +200,11 @@ class Arctan:
 
     @staticmethod
     def _scaled(c, low, p):
-        """`pi / 2 * p * c` in two parts, which its square needs."""
-        limit = float(jnp.finfo(p.dtype).max) ** 0.5 / 4
-        return scaled(jnp.minimum(c, limit / p), low, constant_rate(coefficients.HALF_PI[p.dtype.name], p))
+        """`pi / 2 * p * c` in two parts, which its square needs, unless that overflows."""
+        limit = float(jnp.finfo(p.dtype).max) ** 0.5 / p
+        near = c < limit
+        z, rest = scaled(jnp.where(near, c, 0), low, constant_rate(coefficients.HALF_PI[p.dtype.name], p))
+        return jnp.where(near, z, Arctan._steepness(p) * c), jnp.where(near, rest, 0)
 
     @staticmethod
     def tail(c, low, p):
@@ -224,7 +226,7 @@ class Arctan:
     @staticmethod
     def density(c, low, p):
         z, rest = Arctan._scaled(c, low, p)
-        return p / 2 / (1 + (z * z + 2 * z * rest))
+        return p / 2 / (1 + (z * z + 2 * jnp.where(rest == 0, 0, z) * rest))
 
     @staticmethod
     def bend(f, u, p):

@@ -52,6 +52,9 @@ class Case:
         corrections or intermediate results are so much smaller or larger than the result.
       argument: what is varied, for the name of the test.
       varies_data: whether that is the function's data, and not one of its parameters.
+      at_nan: value, first and second derivative at NaN.
+      thorough: whether every transform is tried, and all dtypes also where only compatibility is checked; not needed of
+        functions whose code is that of another.
     """
 
     function: str
@@ -67,6 +70,8 @@ class Case:
     margin: tuple[float, float] = (1.0, 1.0)
     argument: str = "x"
     varies_data: bool = True
+    at_nan: tuple[float, float, float] = (NAN, NAN, NAN)
+    thorough: bool = True
 
     @property
     def name(self):

@@ -30,6 +30,7 @@ class Arithmetic:
     atan: Callable
     sqrt: Callable
     floor: Callable
+    rint: Callable
     erfc: Callable
     maximum: Callable
     where: Callable[[Any, Any, Any], Any]
@@ -47,6 +48,7 @@ LONG = Arithmetic(
     np.arctan,
     np.sqrt,
     np.floor,
+    np.rint,
     lambda x: scipy.special.erfc(np.asarray(x, np.float64)).astype(np.longdouble),
     np.maximum,
     np.where,
@@ -63,6 +65,7 @@ MP = Arithmetic(
     mpmath.atan,
     mpmath.sqrt,
     mpmath.floor,
+    mpmath.nint,
     mpmath.erfc,
     max,
     lambda condition, yes, no: yes if condition else no,

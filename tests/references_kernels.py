@@ -1,6 +1,6 @@
 """What the kernels and staircases should be: textbook formulas of the densities, and the readings made of them.
 
-Like those in `references.py`, each is evaluated in mpmath or in longdouble; unlike those, staircases may cancel, close to
+Like those in `references.py`, each is evaluated in mpmath or in longdouble; but staircases cancel close to
 an integer, so that they are evaluated in mpmath wherever that counts.
 """
 
@@ -63,7 +63,7 @@ DENSITIES = {
     "Sine": Density(
         _inside(lambda m, h, p: m.sin(pi(m) * h / 2) ** 2),
         _inside(lambda m, h, p: pi(m) / 2 * m.sin(pi(m) * h) / p),
-        _inside(lambda m, h, p: m.where(h > 0, -((pi(m) / p) ** 2) / 2 * m.cos(pi(m) * h), 0 * h)),
+        lambda m, c, p: m.where(2 * c < p, -((pi(m) / p) ** 2) / 2 * m.sin(pi(m) * c / p), 0 * c),
         -1,
     ),
     "Logistic": Density(
@@ -89,7 +89,7 @@ DENSITIES = {
         1,
     ),
     "Gaussian": Density(
-        lambda m, c, p: m.erfc(c / p / m.sqrt(m.number(2))) / 2,
+        lambda m, c, p: m.erfc(-m.maximum(-c / p / m.sqrt(m.number(2)), m.number(-100))) / 2,
         lambda m, c, p: _e(m, (c / p) ** 2 / 2) / (m.sqrt(2 * pi(m)) * p),
         lambda m, c, p: -c / p**2 * _e(m, (c / p) ** 2 / 2) / (m.sqrt(2 * pi(m)) * p),
         -1,
@@ -177,3 +177,35 @@ def staircase(name, p, shift=0.0, level=0):
         lambda m, x: slope(m, offset(m, x)[1]) / mass(m),
         lambda m, x: bend(m, offset(m, x)[1]) / mass(m),
     )
+
+
+def logistic_round_inverse(steepness):
+    """Value, slope and bend of the inverse of the soft round, by the formula of Agustsson and Theis."""
+    return _from_middle(steepness, lambda m, y: m.floor(y) + m.number(0.5))
+
+
+def logistic_conditional_mean(steepness):
+    """The same about integers, where the uniform noise has its middle."""
+    return _from_middle(steepness, lambda m, y: m.rint(y))
+
+
+def _from_middle(steepness, middle):
+    def parts(m, y):
+        alpha = m.number(steepness) / 2
+        twice = 2 * m.tanh(alpha / 2)
+        w = twice * (y - middle(m, y))
+        return alpha, twice, w, (1 - w) * (1 + w)
+
+    def value(m, y):
+        alpha, _, w, _ = parts(m, y)
+        return middle(m, y) + (m.log1p(w) - m.log1p(-w)) / (2 * alpha)
+
+    def slope(m, y):
+        alpha, twice, _, rest = parts(m, y)
+        return twice / (alpha * rest)
+
+    def bend(m, y):
+        alpha, twice, w, rest = parts(m, y)
+        return 2 * twice**2 * w / (alpha * rest**2)
+
+    return value, slope, bend
