@@ -5,7 +5,6 @@ too, so the pass that adds up the losses adds up the gradients beside them, and 
 """
 
 import functools
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +67,7 @@ def linear_softmax_cross_entropy(
     >>> import jax, jax.numpy as jnp, jaxact
     >>> hidden, kernel = jnp.ones((5, 3)), jnp.eye(3, 4)
     >>> print(f"{jaxact.linear_softmax_cross_entropy(hidden, kernel, jnp.array([0, 1, 2, 3, 0])):.4f}")
-    1.4173
+    1.4143
 
     See also: `softmax_cross_entropy_with_integer_labels`.
     """
@@ -93,7 +92,7 @@ def linear_softmax_cross_entropy(
     limit = chunk_size or max(LOGITS // max(kernel.shape[1], 1), 1)
     chunks = _in_chunks(limit, hidden.astype(compute_dtype), labels, ignored)
     if reduction == "none":
-        return _each_loss(layer, *chunks).ravel()[: labels.size].reshape(labels.shape).astype(hidden.dtype)
+        return _each_loss(layer, *chunks).T.ravel()[: labels.size].reshape(labels.shape).astype(hidden.dtype)
     total = _total(layer, *chunks)
     if reduction == "mean":
         counted = labels.size if ignored is None else jnp.sum(~ignored)
@@ -110,7 +109,10 @@ def _options(function, **options):
 
 
 def _in_chunks(limit, hidden, labels, ignored):
-    """The tokens as chunks of equal size, of at most `limit`; what fills the last of them up is ignored."""
+    """The tokens as chunks of equal size, of at most `limit`; what fills them up is ignored.
+
+    A chunk takes every so-many-th token, so that each of the devices which tokens are divided over has a part in it.
+    """
     tokens = labels.size
     count = -(-tokens // limit)
     size = -(-tokens // max(count, 1))
@@ -118,10 +120,10 @@ def _in_chunks(limit, hidden, labels, ignored):
     if missing and ignored is None:
         ignored = jnp.zeros(labels.shape, bool)
     hidden = jnp.pad(hidden.reshape(tokens, hidden.shape[-1]), ((0, missing), (0, 0)))
-    hidden = hidden.reshape(count, size, hidden.shape[-1])
-    labels = jnp.pad(labels.ravel(), (0, missing)).reshape(count, size)
+    hidden = hidden.reshape(size, count, hidden.shape[-1]).swapaxes(0, 1)
+    labels = jnp.pad(labels.ravel(), (0, missing)).reshape(size, count).T
     if ignored is not None:
-        ignored = jnp.pad(ignored.ravel(), (0, missing), constant_values=True).reshape(count, size)
+        ignored = jnp.pad(ignored.ravel(), (0, missing), constant_values=True).reshape(size, count).T
         hidden = jnp.where(ignored[:, :, None], 0, hidden)
     return hidden, labels, ignored
 
@@ -135,9 +137,9 @@ def _losses(layer, hidden, labels, ignored):
     return integer_label_nll(logits, labels, ignored, None, 1, (), **options)[:, 0]
 
 
-# Differentiated in reverse, a scan keeps what its steps computed, which would be all logits, unless they are checkpoints.
-# That the whole scan is one too is for JAX 0.10 and older: there a scan that reverse mode splits in two forgets the rules
-# of `jax.custom_jvp` in its steps, and the next derivative is that of what stands in the cores.
+# Differentiated in reverse, a scan keeps what its steps computed, which would be all logits, unless they are
+# checkpoints. That the whole scan is one too is for JAX 0.10 and older: there a scan that reverse mode splits in two
+# forgets the rules of `jax.custom_jvp` in its steps, and the next derivative is that of what stands in the cores.
 _checkpoint = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
@@ -157,7 +159,7 @@ def _total_jvp(primals, tangents):
     """The gradients are found before the tangents are asked for, in the one pass that makes and drops the logits."""
     total, gradients = _total_and_gradients(*primals)
     products = jax.tree.map(lambda gradient, tangent: jnp.sum(gradient * tangent), gradients, tangents[:2])
-    return total, sum(jax.tree.leaves(products))
+    return total, jax.tree.reduce(jnp.add, products)
 
 
 @_checkpoint
