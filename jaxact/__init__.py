@@ -7,6 +7,7 @@ from jaxact._cross_entropy import (
     softmax_cross_entropy_with_integer_labels,
 )
 from jaxact._kernels import Arctan, Box, FastSigmoid, Gaussian, Kernel, Laplace, Logistic, Sine, Triangle
+from jaxact._linear_cross_entropy import linear_softmax_cross_entropy
 from jaxact._logistic import log1mexp, log_sigmoid, log_softplus, logit, sigmoid, softplus, softplus_inverse, tanh
 from jaxact._piecewise import hard_tanh, leaky_relu, relu
 from jaxact._rounding import (
@@ -66,6 +67,7 @@ __all__ = (
     "softmax_cross_entropy",
     "softmax_cross_entropy_with_integer_labels",
     "sigmoid_binary_cross_entropy",
+    "linear_softmax_cross_entropy",
     # counts
     "poisson_nll",
     "negative_binomial_nll",

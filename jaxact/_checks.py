@@ -52,6 +52,19 @@ def integer(function: str, argument: str, value: ArrayLike) -> jax.Array:
     return array
 
 
+def like(function: str, argument: str, value: ArrayLike, data: jax.Array) -> jax.Array:
+    """Returns `value` as an array; raises TypeError unless it has the dtype of `data`."""
+    array = _array(function, argument, value)
+    chex.assert_type(
+        array,
+        data.dtype,
+        custom_message=f"jaxact.{function}: {argument} must be {data.dtype}, got {array.dtype}",
+        include_default_message=False,
+        exception_type=TypeError,
+    )
+    return array
+
+
 def label(function: str, argument: str, value: ArrayLike, labels: jax.Array) -> jax.Array:
     """Returns `value` in the dtype of the labels; raises TypeError or ValueError unless it is an integer."""
     array = integer(function, argument, value)
@@ -59,8 +72,8 @@ def label(function: str, argument: str, value: ArrayLike, labels: jax.Array) -> 
     return array.astype(labels.dtype)
 
 
-def shape(function: str, argument: str, array: jax.Array, expected: tuple[int, ...]) -> None:
-    """Raises ValueError unless the array has the expected shape."""
+def shape(function: str, argument: str, array: jax.Array, expected: tuple[int | None, ...]) -> None:
+    """Raises ValueError unless the array has the expected shape, in which None is any size."""
     chex.assert_shape(
         array,
         expected,
@@ -108,6 +121,20 @@ def axis(function: str, value: int, data: jax.Array) -> int:
     if not isinstance(value, int) or not -data.ndim <= value < data.ndim:
         raise ValueError(f"jaxact.{function}: axis must be an integer, one of those of shape {data.shape}, got {value}")
     return value % data.ndim
+
+
+def choice(function: str, argument: str, value: str, choices: Sequence[str]) -> None:
+    """Raises ValueError unless `value` is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"jaxact.{function}: {argument} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def count(function: str, argument: str, value: int | None) -> None:
+    """Raises TypeError or ValueError unless `value` is a positive integer, or None."""
+    if value is not None and not isinstance(value, int):
+        raise TypeError(f"jaxact.{function}: {argument} must be an integer, got {value!r}")
+    if value is not None and value < 1:
+        raise ValueError(f"jaxact.{function}: {argument} must be positive, got {value}")
 
 
 def mask(function: str, where: ArrayLike | None, data: jax.Array) -> jax.Array | None:

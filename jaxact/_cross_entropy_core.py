@@ -19,6 +19,7 @@ from jaxact._logistic_core import log1p
 from jaxact._numerics import finite
 from jaxact._softmax_core import (
     Names,
+    all_sum,
     difference,
     exponentials,
     log_softmax,
@@ -108,7 +109,7 @@ def _around_label(x, label, flaw, axis, names):
     exp, scale = exponentials(x, peak)
     others = _zeroed(exp, label, axis)
     (total,) = row_sums((others,), (axis,), names)
-    at_label = lax.psum(_taken(x, label, axis), names)
+    at_label = all_sum(_taken(x, label, axis), names)
     shifted = difference(at_label, peak)
     label_exp = jnp.where(shifted == 0, 1, scale * exponentials(at_label, peak)[0])
     return others, scale, scale * total + flaw, shifted, label_exp
@@ -116,7 +117,7 @@ def _around_label(x, label, flaw, axis, names):
 
 def _taken(x, index, axis):
     """`x` at the index along the axis, 0 where the index lies outside."""
-    if _is_divided(x, axis):
+    if _is_divided(x):
         return jnp.sum(jnp.where(_is_at(index, x, axis), x, 0), axis, keepdims=True)
     inside = (index >= 0) & (index < x.shape[axis])
     return jnp.where(inside, jnp.take_along_axis(x, jnp.where(inside, index, 0), axis), 0)
@@ -124,16 +125,16 @@ def _taken(x, index, axis):
 
 def _zeroed(x, index, axis):
     """`x` with 0 at the index along the axis, unless the index lies outside: done in place, in no time."""
-    if _is_divided(x, axis):
+    if _is_divided(x):
         return jnp.where(_is_at(index, x, axis), 0, x)
     size = x.shape[axis]
     index = jnp.where((index >= 0) & (index < size), index, size)
     return jnp.put_along_axis(x, index, jnp.zeros_like(index, x.dtype), axis, inplace=False, mode="drop")
 
 
-def _is_divided(x, axis):
-    """Whether the type of `x` says that the axis lies on several devices, where indexing is refused."""
-    return jax.typeof(x).sharding.spec[axis] is not None
+def _is_divided(x):
+    """Whether the type of `x` says that it lies on several devices, where indexing is refused."""
+    return any(part is not None for part in jax.typeof(x).sharding.spec)
 
 
 def _is_at(index, x, axis):

@@ -94,7 +94,8 @@ def minus_mean(t: jax.Array, centred: jax.Array, axes: Axes, names: Names) -> ja
 
 def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The largest of each row, axes kept; -inf of an empty one."""
-    return lax.pmax(jnp.max(lax.stop_gradient(x), axes, keepdims=True, initial=-jnp.inf), names)
+    peak = jnp.max(lax.stop_gradient(x), axes, keepdims=True, initial=-jnp.inf)
+    return lax.pmax(peak, names) if names else peak
 
 
 def difference(x: jax.Array, peak: jax.Array) -> jax.Array:
@@ -128,7 +129,12 @@ def exponentials(x: jax.Array, peak: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def row_sum(array: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The sum over the axes, which are kept."""
-    return lax.psum(jnp.sum(array, axes, keepdims=True), names)
+    return all_sum(jnp.sum(array, axes, keepdims=True), names)
+
+
+def all_sum(array: jax.Array, names: Names) -> jax.Array:
+    """The sum over the devices that the axes are divided over; JAX 0.10 refuses a sum over no names."""
+    return lax.psum(array, names) if names else array
 
 
 def weighted_sum(weights: jax.Array, t: jax.Array, axes: Axes, names: Names) -> jax.Array:
@@ -151,7 +157,7 @@ def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[j
         zeros = [jnp.zeros((), array.dtype) for array in arrays]
         arrays = tuple(lax.reduce(tiled, zeros, _add, (axis + 1,)))
         axes = (*axes, axis + 1)
-    return tuple(lax.psum(jnp.sum(array, axes).reshape(kept), names) for array in arrays)
+    return tuple(all_sum(jnp.sum(array, axes).reshape(kept), names) for array in arrays)
 
 
 def _add(xs, ys):

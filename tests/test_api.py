@@ -37,7 +37,7 @@ NOT_ELEMENTWISE = {
     *("stochastic_round", "stochastic_floor", "stochastic_ceil"),
     *("stochastic_sign", "stochastic_heaviside", "stochastic_ternary"),
     *("softmax", "log_softmax", "logsumexp"),
-    *("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"),
+    *("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels", "linear_softmax_cross_entropy"),
 }
 
 

@@ -1,0 +1,215 @@
+"""The program of `test_many_devices.py`: the class axis over eight devices, against one.
+
+    python tests/many_devices.py              # eight devices of one process
+    python tests/many_devices.py PORT RANK    # four devices of each of two processes, which meet at that port
+
+XLA_FLAGS must ask for that many.
+"""
+
+import functools
+import math
+import re
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as Spec
+
+import jaxact
+from ulp import errors
+
+ROWS, CLASSES, FEATURES = 16, 1024, 32
+CLASS_AXIS = Spec(None, "model")
+RNG = np.random.default_rng(0)
+LOGITS = (3 * RNG.normal(size=(ROWS, CLASSES)) + 1).astype(np.float32)
+LABELS = np.arange(ROWS, dtype=np.int32) * (CLASSES // ROWS + 3) % CLASSES  # on every device
+SOFT_LABELS = np.exp(-LOGITS) / np.exp(-LOGITS).sum(axis=1, keepdims=True)
+LOGITS[::2, 700] += 40  # sure, of class 700, and right about it in the first row
+LABELS[0] = 700
+AT_LABEL = np.eye(CLASSES, dtype=np.float32)[LABELS]
+HIDDEN = RNG.normal(size=(ROWS, FEATURES)).astype(np.float32)
+KERNEL = RNG.normal(size=(FEATURES, CLASSES)).astype(np.float32)
+
+
+def results(logits, soft_labels, at_label, labels, axis_name=()):
+    """Value, jvp and vjp of every function, in the direction of the label, where nothing cancels."""
+    integer, soft = jaxact.softmax_cross_entropy_with_integer_labels, jaxact.softmax_cross_entropy
+    options = {"axis_name": axis_name}
+    functions = {
+        "softmax": functools.partial(jaxact.softmax, **options),
+        "log_softmax": functools.partial(jaxact.log_softmax, **options),
+        "logsumexp": functools.partial(jaxact.logsumexp, **options),
+        "soft labels": lambda x: soft(x, soft_labels, **options),
+        "integer labels": lambda x: integer(x, labels, **options),
+        "all options": lambda x: integer(x, labels, label_smoothing=0.125, z_loss=0.01, ignore_label=-1, **options),
+    }
+    found = {}
+    for name, function in functions.items():
+        value, tangent = jax.jvp(function, (logits,), (at_label,))
+        gradient = jax.vjp(function, logits)[1](at_label if value.ndim == 2 else jnp.ones_like(value))[0]
+        found[name] = {"value": value, "jvp": tangent, "vjp": gradient}
+    return found
+
+
+def assert_equal(got, expected, budget=12):
+    """To the error of two sums of 1024 terms in another order: either side may be off by 9 ulp, at a softmax's slope.
+
+    Where terms cancel, by the largest of the row.
+    """
+    wide = jax.tree.map(lambda array: np.asarray(array).astype(np.longdouble), expected)
+    for (path, truth), result in zip(jax.tree_util.tree_leaves_with_path(wide), jax.tree.leaves(got), strict=True):
+        apart = any(name in jax.tree_util.keystr(path) for name in ("soft labels", "all options", "linear"))
+        scale = np.max(np.abs(truth), axis=-1, keepdims=True) if apart and truth.ndim else None
+        worst = errors(result, truth, jnp.dtype(jnp.float32), scale).max()
+        print(f"{jax.tree_util.keystr(path)}: {worst:.2f} ulp")
+        assert worst <= budget, f"{jax.tree_util.keystr(path)}: {worst:.2f} ulp"
+
+
+def collectives(compiled):
+    """The sizes of what goes between devices, by kind of collective."""
+    found = re.findall(r"= (.*?) (all-[a-z]+|reduce-scatter|collective-[a-z]+)(?:-start)?\(", compiled.as_text())
+    return {
+        (kind, math.prod(int(size) for size in shape.split(",") if size))
+        for shapes, kind in found
+        for shape in re.findall(r"[a-z]+[0-9]+\[([0-9,]*)\]", shapes)
+    }
+
+
+def assert_only_rows_are_sent(compiled, size=ROWS):
+    sent = collectives(compiled)
+    assert sent
+    assert all(kind == "all-reduce" and elements <= size for kind, elements in sent), sent
+
+
+def put(mesh, *arrays_and_specs):
+    return [jax.device_put(array, NamedSharding(mesh, spec)) for array, spec in arrays_and_specs]
+
+
+def check_plain_jit(mesh, expected):
+    arrays = put(mesh, (LOGITS, CLASS_AXIS), (SOFT_LABELS, CLASS_AXIS), (AT_LABEL, CLASS_AXIS), (LABELS, Spec()))
+    compiled = jax.jit(results).lower(*arrays).compile()
+    assert_only_rows_are_sent(compiled)
+    assert_equal(compiled(*arrays), expected)
+
+
+def check_divided_rows(mesh):
+    """Nothing is sent when rows are divided, but the indices of the labels."""
+    x, y = put(mesh, (LOGITS, Spec("model")), (LABELS, Spec("model")))
+
+    def run(x, y):
+        value, backward = jax.vjp(lambda x: jaxact.softmax_cross_entropy_with_integer_labels(x, y), x)
+        return value, backward(jnp.ones_like(value))[0]
+
+    compiled = jax.jit(run).lower(x, y).compile()
+    assert all(elements <= 2 * ROWS for _, elements in collectives(compiled))
+    assert_equal(compiled(x, y), jax.jit(run)(LOGITS, LABELS))
+
+
+def check_shard_map(mesh, expected):
+    divided = (CLASS_AXIS, CLASS_AXIS, CLASS_AXIS, Spec())
+    specs = {
+        name: {"value": spec, "jvp": spec, "vjp": CLASS_AXIS}
+        for name in expected
+        for spec in [CLASS_AXIS if name in ("softmax", "log_softmax") else Spec()]
+    }
+    inside = jax.shard_map(functools.partial(results, axis_name="model"), mesh=mesh, in_specs=divided, out_specs=specs)
+    compiled = jax.jit(inside).lower(LOGITS, SOFT_LABELS, AT_LABEL, LABELS).compile()
+    assert_only_rows_are_sent(compiled)
+    assert_equal(compiled(LOGITS, SOFT_LABELS, AT_LABEL, LABELS), expected)
+
+
+def check_a_loss_differentiated_inside(mesh):
+    """A sum over devices counts once with checks of what varies over them, and once a device without: as documented."""
+
+    def run(check):
+        def inside(x, y):
+            return jax.grad(lambda x: jnp.sum(integer(x, y, axis_name="model")))(x)
+
+        integer = jaxact.softmax_cross_entropy_with_integer_labels
+        specs = {"in_specs": (CLASS_AXIS, Spec()), "out_specs": CLASS_AXIS, "check_vma": check}
+        return jax.jit(jax.shard_map(inside, mesh=mesh, **specs))(LOGITS, LABELS)
+
+    assert_equal(run(False), 8 * run(True))
+
+
+def check_elementwise(mesh):
+    (x,) = put(mesh, (LOGITS, CLASS_AXIS))
+    compiled = jax.jit(lambda x: jax.jvp(jaxact.softplus, (x,), (x,))).lower(x).compile()
+    assert not collectives(compiled)
+    assert all(out.sharding.is_equivalent_to(x.sharding, 2) for out in compiled(x))
+
+
+def linear_results(hidden, kernel, labels):
+    loss = functools.partial(jaxact.linear_softmax_cross_entropy, chunk_size=8, label_smoothing=0.125, z_loss=0.01)
+    return {"linear": jax.value_and_grad(lambda *layer: loss(*layer, labels), (0, 1))(hidden, kernel)}
+
+
+def check_linear(mesh):
+    """Divided over the classes: each chunk's rows and its gradient in `hidden` are sent. Over tokens, in shard_map."""
+    expected = jax.jit(linear_results)(HIDDEN, KERNEL, LABELS)
+    arrays = put(mesh, (HIDDEN, Spec()), (KERNEL, CLASS_AXIS), (LABELS, Spec()))
+    compiled = jax.jit(linear_results).lower(*arrays).compile()
+    assert_only_rows_are_sent(compiled, 8 * FEATURES)
+    assert_equal(compiled(*arrays), expected, 16)
+
+    def inside(hidden, kernel, labels):
+        value, gradients = linear_results(hidden, kernel, labels)["linear"]
+        return {"linear": (jax.lax.pmean(value, "model"), (gradients[0] / 8, gradients[1] / 8))}
+
+    specs = {"in_specs": (Spec("model"), Spec(), Spec("model"))}
+    specs["out_specs"] = {"linear": (Spec(), (Spec("model"), Spec()))}
+    assert_equal(jax.jit(jax.shard_map(inside, mesh=mesh, **specs))(HIDDEN, KERNEL, LABELS), expected, 16)
+
+
+def check_one_process():
+    expected = jax.jit(results)(LOGITS, SOFT_LABELS, AT_LABEL, LABELS)
+    automatic = jax.make_mesh((8,), ("model",), axis_types=(AxisType.Auto,))
+    default = jax.make_mesh((8,), ("model",))
+    check_plain_jit(automatic, expected)
+    if default.axis_types != automatic.axis_types:
+        check_plain_jit(default, expected)
+        check_divided_rows(default)
+    check_divided_rows(automatic)
+    check_shard_map(automatic, expected)
+    check_a_loss_differentiated_inside(automatic)
+    check_elementwise(automatic)
+    check_linear(automatic)
+
+
+def check_two_processes(port, rank):
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=rank)
+    assert (jax.process_count(), jax.local_device_count(), jax.device_count()) == (2, 4, 8)
+
+    def run(logits, labels):
+        integer = jaxact.softmax_cross_entropy_with_integer_labels
+        value, backward = jax.vjp(lambda x: integer(x, labels), logits)
+        return {
+            "value": value,
+            "vjp": backward(jnp.ones_like(value))[0],
+            "log_softmax": jaxact.log_softmax(logits),
+        }
+
+    here = jax.local_devices()[0]
+    expected = jax.jit(run)(jax.device_put(LOGITS, here), jax.device_put(LABELS, here))
+    mesh = jax.make_mesh((8,), ("model",), axis_types=(AxisType.Auto,))
+    logits, labels = (
+        jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index, array=array: array[index])
+        for array, spec in ((LOGITS, CLASS_AXIS), (LABELS, Spec()))
+    )
+    compiled = jax.jit(run).lower(logits, labels).compile()
+    assert_only_rows_are_sent(compiled)
+    got = compiled(logits, labels)
+    for name, truth in expected.items():
+        for shard in got[name].addressable_shards:
+            assert_equal({name: shard.data}, {name: np.asarray(truth)[shard.index]})
+    jax.distributed.shutdown()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        check_two_processes(*map(int, sys.argv[1:]))
+    else:
+        check_one_process()
