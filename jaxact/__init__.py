@@ -23,6 +23,7 @@ from jaxact._rounding import (
     trunc_ste,
 )
 from jaxact._soft_staircases import soft_ceil, soft_floor, soft_heaviside, soft_round, soft_sign, soft_ternary
+from jaxact._quantize import fake_quantize, finite_scalar_quantize, integer_penalty
 from jaxact._softmax import log_softmax, logsumexp, softmax
 from jaxact._stochastic_staircases import (
     stochastic_ceil,
@@ -115,4 +116,8 @@ __all__ = (
     "ternary_ste",
     "approx_round",
     "approx_round_sin",
+    # quantising
+    "fake_quantize",
+    "finite_scalar_quantize",
+    "integer_penalty",
 )

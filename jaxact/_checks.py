@@ -145,6 +145,20 @@ def names(axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
     return tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
 
 
+def flag(function: str, argument: str, value: bool) -> None:
+    """Raises TypeError unless a static option is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"jaxact.{function}: {argument} must be True or False, got {value!r}")
+
+
+def between(function: str, argument: str, value: int, low: int, high: int) -> None:
+    """Raises TypeError or ValueError unless a static option is an integer from `low` to `high`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"jaxact.{function}: {argument} must be an integer, got {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"jaxact.{function}: {argument} must be from {low} to {high}, got {value}")
+
+
 def below(function: str, **bounds: ArrayLike) -> None:
     """Raises ValueError unless the first of two bounds is below the second, as far as both are plain numbers."""
     (low_name, low), (high_name, high) = bounds.items()
