@@ -65,9 +65,9 @@ def fake_quantize(
         or `signed` or `narrow` not True or False.
       ValueError: `bits` is out of its range, or `scale` or `zero_point` does not broadcast to the shape of `x`.
 
-    Slope at the edges: the ends :math:`v + z = l` and :math:`v + z = h` belong to the inside, so that quantising what is
-    quantised has slope 1. Beyond them, also where `x` still rounds to the end, the slope in `x` is 0. Second
-    derivatives are those of a rounding that is passed straight through: 0, but -1 in `scale` and `zero_point` outside.
+    Slope at the edges: the ends, `x` equal to :math:`s (l - z)` or :math:`s (h - z)`, belong to the inside. Beyond them,
+    also where `x` still rounds to the end, the slope in `x` is 0. Second derivatives are those of a rounding that is
+    passed straight through: 0, but -1 in `scale` and `zero_point` outside.
 
     Special values: halves round to even. ±inf gives the end of the range, NaN gives NaN. NaN unless `scale` is positive.
 
@@ -185,29 +185,27 @@ def integer_penalty(x: ArrayLike, /) -> jax.Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 def _fake_quantize(x, scale, zero_point, low, high):
-    steps, _ = _steps(x, scale)
     # The zero point is taken from the range, not added to the integer: so nothing is rounded on the way there and back.
-    return jnp.clip(jnp.round(steps), low - zero_point, high - zero_point) * scale
+    level = jnp.clip(jnp.round(quotient(x, scale)), low - zero_point, high - zero_point)
+    return level * _positive(scale)
 
 
 @_fake_quantize.defjvp
 def _fake_quantize_jvp(low, high, primals, tangents):
     x, scale, zero_point = primals
     x_dot, scale_dot, zero_point_dot = tangents
-    steps, zero = _steps(x, scale)
+    value, scale = _fake_quantize(x, scale, zero_point, low, high), _positive(scale)
     first, last = low - zero_point, high - zero_point
-    inside = (steps >= first) & (steps <= last)
-    residual = lax.stop_gradient(jnp.round(steps) - steps)
-    scale_slope = jnp.where(steps < first, first, jnp.where(steps > last, last, residual + zero))
-    x_slope, zero_point_slope = jnp.where(inside, 1, 0) + zero, jnp.where(inside, 0, -scale) + zero
-    tangent = x_slope * x_dot + scale_slope * scale_dot + zero_point_slope * zero_point_dot
-    return _fake_quantize(x, scale, zero_point, low, high), tangent
+    below, above = x < first * scale, x > last * scale
+    steps = lax.stop_gradient(quotient(x, scale))
+    scale_slope = jnp.where(below, first, jnp.where(above, last, jnp.round(steps) - steps))
+    zero = zero_unless_nan(x + scale)
+    x_slope, zero_point_slope = jnp.where(below | above, 0, 1) + zero, jnp.where(below | above, -scale, 0) + zero
+    return value, x_slope * x_dot + scale_slope * scale_dot + zero_point_slope * zero_point_dot
 
 
-def _steps(x, scale):
-    """`x / scale`, NaN unless the scale is positive; and 0, or NaN where that is NaN."""
-    steps = quotient(x, jnp.where(scale > 0, scale, jnp.nan))
-    return steps, zero_unless_nan(steps)
+def _positive(scale):
+    return jnp.where(scale > 0, scale, jnp.nan)
 
 
 # finite_scalar_quantize
