@@ -81,7 +81,7 @@ def same_shape(function: str, **arrays: jax.Array) -> None:
     )
 
 
-def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Array) -> None:
+def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Array | jax.ShapeDtypeStruct) -> None:
     """Raises ValueError unless the shape of `option` broadcasts to that of `data`."""
     chex.assert_is_broadcastable(
         option.shape,

@@ -43,7 +43,7 @@ def fake_quantize(
     .. math:: f(x, s, z) = s \, (\operatorname{clip}(\operatorname{round}(x / s) + z, \, l, \, h) - z), \qquad
               (l, h) = (-2^{b-1}, 2^{b-1} - 1) \text{ or } (0, 2^b - 1)
 
-    With :math:`v = x / s`, the derivatives in `x`, `scale` and `zero_point` are those of learned step size quantisation:
+    With :math:`v = x / s`, the derivatives in `x`, `scale` and `zero_point` are those of LSQ:
 
     .. math:: (1, \; \operatorname{round}(v) - v, \; 0) \text{ for } l \le v + z \le h, \qquad
               (0, \; l - z, \; -s) \text{ below}, \qquad (0, \; h - z, \; -s) \text{ above}
@@ -65,11 +65,12 @@ def fake_quantize(
         or `signed` or `narrow` not True or False.
       ValueError: `bits` is out of its range, or `scale` or `zero_point` does not broadcast to the shape of `x`.
 
-    Slope at the edges: the ends, `x` equal to :math:`s (l - z)` or :math:`s (h - z)`, belong to the inside. Beyond them,
-    also where `x` still rounds to the end, the slope in `x` is 0. Second derivatives are those of a rounding that is
-    passed straight through: 0, but -1 in `scale` and `zero_point` outside.
+    Slope at the edges: the ends, `x` equal to :math:`s (l - z)` or :math:`s (h - z)`, belong to the inside. Beyond
+    them, also where `x` still rounds to the end, the slope in `x` is 0. Second derivatives are those of a rounding that
+    is passed straight through: 0, but -1 in `scale` and `zero_point` outside.
 
-    Special values: halves round to even. ±inf gives the end of the range, NaN gives NaN. NaN unless `scale` is positive.
+    Special values: halves round to even. ±inf gives the end of the range, NaN gives NaN. NaN unless `scale` is
+    positive.
 
     >>> import jax, jax.numpy as jnp, jaxact
     >>> x = jnp.array([-0.26, 0.1, 1e8])
@@ -122,10 +123,10 @@ def finite_scalar_quantize(x: ArrayLike, /, *, levels: Sequence[int]) -> jax.Arr
 
     Raises:
       TypeError: `x` is not floating, or `levels` is not a tuple or a list of integers.
-      ValueError: a number of levels is below 2 or above 2**24, or there are not as many as the last axis of `x` is long.
+      ValueError: a number of levels is below 2 or above 2**24, or there are not as many as there are channels.
 
-    Slope: positive for every finite `x` until it underflows, also where tanh is rounded to 1. Special values: ±inf gives
-    the outermost levels, with slope 0. NaN gives NaN.
+    Slope: positive for every finite `x` until it underflows, also where tanh is rounded to 1. Special values: ±inf
+    gives the outermost levels, with slope 0. NaN gives NaN.
 
     >>> import jax, jax.numpy as jnp, jaxact
     >>> x = jnp.array([[-9.0, 0.1, 0.6], [0.5, 9.0, 9.0]])
@@ -250,7 +251,7 @@ def _sech_squared_jvp(levels, primals, tangents):
 
 
 def _constants(levels, x):
-    """Half the stretched range, the offset of even numbers of levels, `atanh(offset / half)`, and `exp` of twice that."""
+    """Half the stretched range, the offset of even numbers of levels, its shift of `x`, and `exp` of twice that."""
     offset = [0.5 * (number % 2 == 0) for number in levels]
     half = [(number - 1) * STRETCH / 2 for number in levels]
     ratio = [o / h for o, h in zip(offset, half, strict=True)]
