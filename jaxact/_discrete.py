@@ -77,7 +77,7 @@ def gumbel_softmax(
 
     def core(x, temperature):
         scores = _perturbed(x, gumbel(key, x.shape, x.dtype), axes)
-        soft = softmax.softmax(_tempered(scores, temperature, axes), axes, ())
+        soft = _softmax(_tempered(scores, temperature, axes), axes)
         return pin(_one_hot(scores, temperature, axes), soft) if hard else soft
 
     return rounded_once(core, logits, temperature, broadcast=False)
@@ -116,7 +116,7 @@ def argmax_ste(logits: ArrayLike, /, *, temperature: ArrayLike = 1.0, axis: int 
     logits, temperature, axes = _arguments("argmax_ste", logits, temperature, axis)
 
     def core(x, temperature):
-        return pin(_one_hot(x, temperature, axes), softmax.softmax(_tempered(x, temperature, axes), axes, ()))
+        return pin(_one_hot(x, temperature, axes), _softmax(_tempered(x, temperature, axes), axes))
 
     return rounded_once(core, logits, temperature, broadcast=False)
 
@@ -237,6 +237,32 @@ def _tempered_jvp(axes, primals, tangents):
     return value, x_dot / _positive(temperature) - relevant * (temperature_dot / temperature)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _softmax(x, axes):
+    """Softmax, whose gradient is right also where one probability is close to 1 and all of the row is weighted."""
+    return softmax.softmax(x, axes, ())
+
+
+@_softmax.defjvp
+def _softmax_jvp(axes, primals, tangents):
+    (x,), (t,) = primals, tangents
+    p, from_mean = _softmax_and_from_mean(x, t, axes)
+    return _softmax(x, axes), p * from_mean
+
+
+def _softmax_and_from_mean(x, t, axes):
+    """The softmax of `x`, and `t` less its mean under it; the sums leave the largest out, also in the transpose."""
+    centred = softmax.centred_softmax(x, axes, ())
+    centre = jnp.signbit(centred)
+    from_mean = _from_chosen(t, centre, axes) - softmax.weighted_sum(centred, t, axes, ())
+    return jnp.where(centre, 1 + centred, centred), from_mean
+
+
+def _from_chosen(t, chosen, axes):
+    """`t` less that of the chosen one, if there is one in the row; exactly 0 there, also in the transpose."""
+    return jnp.where(chosen, 0, t - softmax.row_sum(jnp.where(chosen, t, 0), axes, ()))
+
+
 def _one_hot(x, temperature, axes):
     """1 at the first of the largest, else 0; 0 in a row of -inf, NaN in a row with NaN or at a bad temperature."""
     x = lax.stop_gradient(x)
@@ -271,11 +297,8 @@ def _reinmax_jvp(axes, primals, tangents):
     t, _, _ = tangents
     value = _reinmax(x, noise, temperature, axes)
     sample = lax.stop_gradient(value)
-    tempered = _tempered(x, temperature, axes)
-    q = (softmax.softmax(tempered, axes, ()) + sample) / 2
-    # Twice the distance of t from its mean under q. At the sample the second difference is 0, also in the transpose.
-    at_sample = softmax.row_sum(jnp.where(sample > 0, t, 0), axes, ())
-    centred = softmax.centred_softmax(tempered, axes, ())
-    deviation = softmax.minus_mean(t, centred, axes, ()) + jnp.where(sample > 0, 0, t - at_sample)
-    plain = jax.jvp(lambda x: softmax.softmax(x, axes, ()), (x,), (t,))[1]
-    return value, q * deviation - plain / 2
+    p, from_mean = _softmax_and_from_mean(x, t, axes)
+    tempered, from_tempered_mean = _softmax_and_from_mean(_tempered(x, temperature, axes), t, axes)
+    # With q between the tempered softmax and the sample, t less its mean under q is half the sum of both distances.
+    doubled = (tempered + sample) / 2 * (from_tempered_mean + _from_chosen(t, sample > 0, axes))
+    return value, doubled - p * from_mean / 2
