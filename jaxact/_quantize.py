@@ -15,9 +15,9 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
-from jaxact import _coefficients as coefficients
 from jaxact import _logistic_core as logistic
-from jaxact._numerics import polynomial, quotient, rounded_once, zero_unless_nan
+from jaxact._bounded_shapes import cos_pi, sin_pi
+from jaxact._numerics import quotient, rounded_once, zero_unless_nan
 from jaxact._surrogate import pin
 
 # So that every integer of the range, and its distance from the zero point, is a number of float32.
@@ -268,22 +268,21 @@ def _channels(numbers, x):
 
 @jax.custom_jvp
 def _integer_penalty(x):
-    r = _fraction(x)
-    square = _sin_pi(_folded(r)) ** 2
-    return jnp.where(jnp.abs(r) < 0.25, square, 1 - square)
+    r = _from_integer(x)
+    return jnp.where(jnp.abs(r) < 0.25, sin_pi(r) ** 2, 1 - cos_pi(r) ** 2)
 
 
 @_integer_penalty.defjvp
 def _integer_penalty_jvp(primals, tangents):
     (x,), (t,) = primals, tangents
-    return _integer_penalty(x), math.pi * _sine(2 * _fraction(x)) * t
+    return _integer_penalty(x), math.pi * _sine(2 * _from_integer(x)) * t
 
 
 @jax.custom_jvp
 def _sine(x):
     """`sin(pi * x)` for `x` in [-1, 1]."""
-    q = _fraction(x)
-    return jnp.where(x == q, 1, -1) * _sin_pi(q)
+    r = _from_integer(x)
+    return jnp.where(x == r, 1, -1) * sin_pi(r)
 
 
 @_sine.defjvp
@@ -295,10 +294,8 @@ def _sine_jvp(primals, tangents):
 @jax.custom_jvp
 def _cosine(x):
     """`cos(pi * x)` for `x` in [-1, 1]."""
-    q = _fraction(x)
-    near = jnp.abs(q) < 0.25
-    half = _sin_pi(jnp.where(near, q / 2, 0.5 - jnp.abs(q)))
-    return jnp.where(x == q, 1, -1) * jnp.where(near, 1 - 2 * half**2, half)
+    r = _from_integer(x)
+    return jnp.where(x == r, 1, -1) * cos_pi(r)
 
 
 @_cosine.defjvp
@@ -307,16 +304,6 @@ def _cosine_jvp(primals, tangents):
     return _cosine(x), -math.pi * _sine(x) * t
 
 
-def _fraction(x):
+def _from_integer(x):
     """The distance from the nearest integer, with its sign; exact."""
     return x - jnp.round(x)
-
-
-def _folded(r):
-    """`r` or its distance from one half, whichever is smaller in magnitude, for `r` in [-1/2, 1/2]."""
-    return jnp.where(jnp.abs(r) < 0.25, r, 0.5 - jnp.abs(r))
-
-
-def _sin_pi(t):
-    """`sin(pi * t)` for `t` in [-1/2, 1/2]."""
-    return t * polynomial(coefficients.SIN_PI, t * t)
