@@ -15,9 +15,10 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
+from jaxact import _coefficients as coefficients
 from jaxact import _logistic_core as logistic
 from jaxact._bounded_shapes import cos_pi, sin_pi
-from jaxact._numerics import quotient, rounded_once, zero_unless_nan
+from jaxact._numerics import polynomial, quotient, rounded_once, zero_unless_nan
 from jaxact._surrogate import pin
 
 # So that every integer of the range, and its distance from the zero point, is a number of float32.
@@ -269,7 +270,10 @@ def _channels(numbers, x):
 @jax.custom_jvp
 def _integer_penalty(x):
     r = _from_integer(x)
-    return jnp.where(jnp.abs(r) < 0.25, sin_pi(r) ** 2, 1 - cos_pi(r) ** 2)
+    near = jnp.abs(r) < 0.25
+    t = jnp.where(near, r, 0.5 - jnp.abs(r))
+    square = t * polynomial(coefficients.SIN_PI_SQUARED, t * t) * t
+    return jnp.where(near, square, 1 - square)
 
 
 @_integer_penalty.defjvp

@@ -4,5 +4,12 @@ import cases_counts
 import cases_cross_entropy
 import cases_logistic
 import cases_piecewise
+import cases_quantize
 
-CASES = (*cases_logistic.CASES, *cases_piecewise.CASES, *cases_counts.CASES, *cases_cross_entropy.CASES)
+CASES = (
+    *cases_logistic.CASES,
+    *cases_piecewise.CASES,
+    *cases_counts.CASES,
+    *cases_cross_entropy.CASES,
+    *cases_quantize.CASES,
+)
