@@ -151,8 +151,8 @@ def finite_scalar_quantize(x: ArrayLike, /, *, levels: Sequence[int]) -> jax.Arr
 def _guarded_finite_scalar_quantize(x, levels):
     x = checks.floating("finite_scalar_quantize", "x", x)
     if x.shape[-1:] != (len(levels),):
-        message = f"there must be one for each channel of shape {x.shape}, got {len(levels)}"
-        raise ValueError(f"jaxact.finite_scalar_quantize: levels: {message}")
+        message = f"levels must be one for each channel of shape {x.shape}, got {len(levels)}"
+        raise ValueError(f"jaxact.finite_scalar_quantize: {message}")
     return rounded_once(lambda x: _finite_scalar_quantize(x, levels), x)
 
 
