@@ -169,7 +169,8 @@ def test_value_and_gradient_are_those_of_fsq():
     expected, expected_backward = jax.vjp(fsq, x)
     np.testing.assert_allclose(value, expected, rtol=2e-15, atol=0)
     got, expected = backward(jnp.ones_like(x))[0], expected_backward(jnp.ones_like(x))[0]
-    assert np.all(np.abs(got - expected) <= 4 * np.spacing(np.max(expected, axis=0)))  # 1 - tanh**2 loses the tail
+    # The published gradient is 1 - tanh**2, from a tanh that XLA on CPU computes to 6 ulp.
+    assert np.all(np.abs(got - expected) <= 16 * np.spacing(np.max(expected, axis=0)))
 
 
 @each_dtype
