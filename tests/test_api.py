@@ -23,7 +23,10 @@ def test_all_lists_the_public_definitions():
         name
         for module in pkgutil.iter_modules(jaxact.__path__)
         if module.name
-        not in ("_checks", "_numerics", "_coefficients", "_logistic_core", "_softmax_core", "_cross_entropy_core")
+        not in (
+            *("_checks", "_numerics", "_random", "_coefficients"),
+            *("_logistic_core", "_softmax_core", "_cross_entropy_core"),
+        )
         for name, value in vars(__import__(f"jaxact.{module.name}", fromlist=["_"])).items()
         if callable(value) and not name.startswith("_") and value.__module__ == f"jaxact.{module.name}"
     }
@@ -31,8 +34,9 @@ def test_all_lists_the_public_definitions():
     assert len(jaxact.__all__) == len(set(jaxact.__all__))
 
 
-# What has an axis of classes is not elementwise: its tests hold it to its own contract.
+# What has an axis of classes, or a key, is not elementwise: its tests hold it to its own contract.
 NOT_ELEMENTWISE = {
+    *("gumbel_softmax", "argmax_ste", "bernoulli_ste", "reinmax"),
     *("softmax", "log_softmax", "logsumexp"),
     *("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"),
 }
@@ -52,8 +56,9 @@ def test_signature(name):
     """Data is positional-only and options are keyword-only, with a default except where none makes sense."""
     for parameter in inspect.signature(getattr(jaxact, name)).parameters.values():
         assert parameter.kind in (parameter.POSITIONAL_ONLY, parameter.KEYWORD_ONLY)
-        if parameter.kind == parameter.KEYWORD_ONLY and parameter.name != "dispersion":
+        if parameter.kind == parameter.KEYWORD_ONLY and parameter.name not in ("dispersion", "levels"):
             assert parameter.default is not parameter.empty
+    assert "key" not in list(inspect.signature(getattr(jaxact, name)).parameters)[1:]
 
 
 @each_function

@@ -330,9 +330,11 @@ def test_gradients_are_right_where_one_class_is_nearly_certain(dtype):
     first, second = long[:, :, None], long[:, None, :]
     expected = p * (others * (first - second)).sum(axis=-1)
     size = p * (others * (np.abs(first) + np.abs(second))).sum(axis=-1)
-    margin = (2.0**10, 1.0)
+    # The tempered logits are rounded, which costs an ulp for each unit that they are below the largest.
+    budget = 12 + np.abs(x - x.max(axis=-1, keepdims=True))
+    margin = (2.0**24, 1.0)
     _, slope, _ = value_and_gradients("argmax_ste", KEY, x, weights, dtype(1))
-    assert errors(slope, expected, np.dtype(dtype), size, margin).max() <= 12
+    assert np.all(errors(slope, expected, np.dtype(dtype), size, margin) <= budget)
     usual = jax.jit(lambda x, w: jax.vjp(jax.nn.softmax, x)[1](w)[0])(x, weights)
     assert errors(usual, expected, np.dtype(dtype), size, margin).max() > 1e4
 
