@@ -247,6 +247,16 @@ X = np.ones((2, 3), np.float32)
         ),
         (lambda: jaxact.fake_quantize(X, 1.0, narrow=None), TypeError, "narrow must be True or False, got None"),
         (
+            lambda: jaxact.finite_scalar_quantize(X.astype(int), levels=(8, 5, 5)),
+            TypeError,
+            "jaxact.finite_scalar_quantize: x must be floating, got int64",
+        ),
+        (
+            lambda: jaxact.finite_scalar_quantize(None, levels=(8, 5, 5)),
+            TypeError,
+            "jaxact.finite_scalar_quantize: x must be an array or a number, got NoneType",
+        ),
+        (
             lambda: jaxact.finite_scalar_quantize(X, levels=8),
             TypeError,
             "jaxact.finite_scalar_quantize: levels must be a tuple of integers, got int",
