@@ -4,6 +4,7 @@ import cases_counts
 import cases_cross_entropy
 import cases_logistic
 import cases_piecewise
+import cases_quantize
 import cases_rounding
 
 CASES = (
@@ -12,4 +13,5 @@ CASES = (
     *cases_counts.CASES,
     *cases_cross_entropy.CASES,
     *cases_rounding.CASES,
+    *cases_quantize.CASES,
 )
