@@ -224,8 +224,8 @@ def cell(x: jax.Array, name: str) -> Cell:
     sign = jnp.where(r < 0, -1.0, 1.0).astype(x.dtype)
     if name == "round":
         distance = sign * r
-        u = distance - 0.5
-        return Cell(n, sign, distance, u, (u + 0.5) - distance)
+        c = 0.5 - distance
+        return Cell(n, sign, distance, -c, (0.5 - c) - distance)
     # At a kink, too, derivatives are those from above.
     upper = r == 0.5
     n, r, sign = jnp.where(upper, n + 1, n), jnp.where(upper, r - 1, r), jnp.where(upper, -1, sign)

@@ -186,7 +186,8 @@ def evaluated(
 ) -> jax.Array:
     """`method(kernel, x, *options)` behind the guards that all functions of a kernel share, rounded once."""
     if not isinstance(kernel, Kernel):
-        raise TypeError(f"jaxact.{function}: kernel must be a jaxact.Kernel, got {type(kernel).__name__}")
+        got = "an array or a number" if isinstance(kernel, jax.Array) else type(kernel).__name__
+        raise TypeError(f"jaxact.{function}: kernel must be a jaxact.Kernel, got {got}")
     array = checks.floating(function, argument, x)
     leaves, tree = jax.tree.flatten(kernel)
     named = [(f"parameter of {type(kernel).__name__}", leaf) for leaf in leaves] + [*(options or {}).items()]
@@ -246,7 +247,7 @@ class Triangle(_Shaped):
       TypeError: `width` is neither a number nor an array of them.
       ValueError: `width` is a number that is not positive. In an array such a one makes the results NaN.
 
-    The slope of the density is 0 at its kinks, in the centre and at the edges.
+    The slope of the density is 0 at its kink in the centre, and at the edge that from inside.
     With a width of 2, `surrogate_sign` has the slope 2 - 2 abs(x) of Larq's `approx_sign`: Liu et al.,
     "Bi-Real Net", 2018.
 
@@ -277,7 +278,7 @@ class Sine(_Shaped):
       TypeError: `width` is neither a number nor an array of them.
       ValueError: `width` is a number that is not positive. In an array such a one makes the results NaN.
 
-    The slope of the density is 0 on the edge.
+    The slope of the density at the edge is that from inside.
     The kernel behind `approx_round_sin`.
 
     >>> import jaxact
