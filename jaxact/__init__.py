@@ -6,9 +6,11 @@ from jaxact._cross_entropy import (
     softmax_cross_entropy,
     softmax_cross_entropy_with_integer_labels,
 )
+from jaxact._discrete import argmax_ste, bernoulli_ste, gumbel_softmax, reinmax
 from jaxact._kernels import Arctan, Box, FastSigmoid, Gaussian, Kernel, Laplace, Logistic, Sine, Triangle
 from jaxact._logistic import log1mexp, log_sigmoid, log_softplus, logit, sigmoid, softplus, softplus_inverse, tanh
 from jaxact._piecewise import hard_tanh, leaky_relu, relu
+from jaxact._quantize import fake_quantize, finite_scalar_quantize, integer_penalty
 from jaxact._rounding import (
     approx_round,
     approx_round_sin,
@@ -115,4 +117,13 @@ __all__ = (
     "ternary_ste",
     "approx_round",
     "approx_round_sin",
+    # quantising
+    "fake_quantize",
+    "finite_scalar_quantize",
+    "integer_penalty",
+    # discrete samples
+    "gumbel_softmax",
+    "argmax_ste",
+    "bernoulli_ste",
+    "reinmax",
 )

@@ -81,7 +81,7 @@ def same_shape(function: str, **arrays: jax.Array) -> None:
     )
 
 
-def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Array) -> None:
+def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Array | jax.ShapeDtypeStruct) -> None:
     """Raises ValueError unless the shape of `option` broadcasts to that of `data`."""
     chex.assert_is_broadcastable(
         option.shape,
@@ -143,6 +143,20 @@ def key(function: str, argument: str, value: ArrayLike) -> jax.Array:
 def names(axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
     """Returns the name or names of mesh axes as a tuple."""
     return tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
+
+
+def flag(function: str, argument: str, value: bool) -> None:
+    """Raises TypeError unless a static option is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"jaxact.{function}: {argument} must be True or False, got {value!r}")
+
+
+def between(function: str, argument: str, value: int, low: int, high: int) -> None:
+    """Raises TypeError or ValueError unless a static option is an integer from `low` to `high`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"jaxact.{function}: {argument} must be an integer, got {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"jaxact.{function}: {argument} must be from {low} to {high}, got {value}")
 
 
 def below(function: str, **bounds: ArrayLike) -> None:
