@@ -141,7 +141,7 @@ def ternary(shape: Kind, x: jax.Array, threshold: jax.Array, p: jax.Array) -> ja
     zero = jnp.zeros_like(x)
     below = shape.mass(jnp.abs(near), -near_low, 2 * jnp.where(near < 0, magnitude, 0), p)
     above = shape.mass(zero, zero, jnp.maximum(near, 0), p) + shape.mass(zero, zero, magnitude + threshold, p)
-    return jnp.sign(x) * jnp.where(near < 0, below, above)
+    return jnp.where(threshold >= 0, jnp.sign(x) * jnp.where(near < 0, below, above), jnp.nan)
 
 
 @functools.partial(ternary.defjvp, symbolic_zeros=True)
