@@ -26,6 +26,8 @@ BOUNDED = ("Box", "Triangle", "Sine")
 SOFT = Budget(float32=(4, 6, 12))
 # A product of seven rounded factors: the exponential, the part of the cell, its normaliser.
 STAIRCASE = Budget(float32=(5, 6, 12), float64=(5, 6, 12))
+# Some cells, with no kink at the end.
+CELLS = (-4.0, 3.9)
 # A slope may be as many times as large as what it is the product of.
 STEEP = (64.0, 1.0)
 
@@ -80,7 +82,7 @@ def _kernel_row(name):
         edges=((-INF, (0, 0, 0)), (INF, (1, 0, 0))),
         budget=SOFT,
         margin=STEEP,
-        points=(-4.0, 4.0),
+        points=CELLS,
         thorough=name in ("Logistic", "Gaussian"),
     )
 
@@ -112,7 +114,7 @@ def _rows(name, soft, hard, kernel, **fields):
     """The soft and the surrogate reading of a staircase."""
     functions = f"soft_{name}", f"surrogate_{name}"
     references = soft, (hard, *soft[1:])
-    common = {"budget": SOFT, "margin": STEEP, "points": (-4.0, 4.0), **fields}
+    common = {"budget": SOFT, "margin": STEEP, "points": CELLS, **fields}
     return tuple(
         Case(
             function,
@@ -184,7 +186,7 @@ CASES = (
                 for i in (1, 2)
             ),
         ),
-        points=(-4.0, 4.0),
+        points=CELLS,
         thorough=False,
         **IN_CELLS,
     ),
@@ -192,7 +194,7 @@ CASES = (
         "approx_round_sin",
         functools.partial(jaxact.approx_round_sin, width=PARAMETERS["Sine"]),
         _staircase("Sine", 0.0, 0),
-        points=(-4.0, 4.0),
+        points=CELLS,
         thorough=False,
         **IN_CELLS,
     ),
@@ -200,7 +202,7 @@ CASES = (
         "soft_round_inverse",
         functools.partial(_applied, jaxact.soft_round_inverse, _kernel("Logistic")),
         kernels.logistic_round_inverse(PARAMETERS["Logistic"]),
-        points=(-4.0, 4.0),
+        points=CELLS,
         thorough=False,
         **IN_CELLS,
     ),
@@ -209,7 +211,7 @@ CASES = (
         functools.partial(_applied, jaxact.soft_round_conditional_mean, _kernel("Logistic")),
         kernels.logistic_conditional_mean(PARAMETERS["Logistic"]),
         budget=SOFT,
-        points=(-4.0, 4.0),
+        points=CELLS,
         thorough=False,
         special=(0.5, -0.5, 1.5, 1.0),
         margin=STEEP,

@@ -40,7 +40,17 @@ each_kernel = pytest.mark.parametrize("name", NAMES)
 each_width = pytest.mark.parametrize(
     "which", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)], ids=WIDTHS
 )
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+# The narrow one in float64 too, as its tails are the longest.
+each_width_and_dtype = pytest.mark.parametrize(
+    ("which", "dtype"),
+    [
+        pytest.param(0, np.float32, marks=pytest.mark.slow),
+        pytest.param(0, np.float64, marks=pytest.mark.slow),
+        (1, np.float32),
+        pytest.param(2, np.float32, marks=pytest.mark.slow),
+    ],
+    ids=("narrow", "narrow-float64", "usual", "wide"),
+)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -68,8 +78,7 @@ def _assert_right(function, kernel, reference, points, budget, scale=(None, None
 
 
 @each_kernel
-@each_width
-@each_dtype
+@each_width_and_dtype
 def test_steps(name, which, dtype):
     p = SEVERAL[name][which]
     kernel, points = getattr(jaxact, name)(p), _points(dtype, p)
@@ -78,8 +87,7 @@ def test_steps(name, which, dtype):
 
 
 @each_kernel
-@each_width
-@each_dtype
+@each_width_and_dtype
 def test_ternary(name, which, dtype):
     p = SEVERAL[name][which]
     bend = kernels.cdf(name, p)[2]
@@ -94,8 +102,7 @@ def test_ternary(name, which, dtype):
 
 
 @each_kernel
-@each_width
-@each_dtype
+@each_width_and_dtype
 def test_staircases(name, which, dtype):
     p = SEVERAL[name][which]
     kernel, points = getattr(jaxact, name)(p), _points(dtype, p)
@@ -161,14 +168,14 @@ def test_derivatives_in_the_parameter(name):
         )
 
     first = jax.jit(jax.jacfwd(functions))(p)
-    second = jax.jit(jax.jacfwd(jax.jacfwd(functions)))(p)
+    second = jax.jit(jax.jacfwd(jax.jacfwd(lambda p: functions(p)[:6])))(p)
     step = 1e-3 * p
     values = jax.jit(jax.vmap(functions))(p + step * np.arange(-3, 4))
     slope = np.tensordot([-1, 9, -45, 0, 45, -9, 1], values, 1) / (60 * step)
     bend = np.tensordot([2, -27, 270, -490, 270, -27, 2], values, 1) / (180 * step**2)
     size = np.abs(values[3]) + 1
     assert np.all(np.abs(first - slope) <= 1e-10 * size / p)
-    assert np.all(np.abs(second - bend) <= 1e-7 * size / p**2)
+    assert np.all(np.abs(second - bend[:6]) <= 1e-7 * size[:6] / p**2)
 
 
 @pytest.mark.slow
