@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib
+import operator
 from collections.abc import Callable, Mapping
 
 import jax
@@ -34,12 +35,17 @@ def library(name: str):
         return None
 
 
+def from_library(name: str, path: str) -> Callable:
+    """The function `path` of the library, looked up when it is called, as the library may be absent."""
+    return lambda *arguments: operator.attrgetter(path)(library(name))(*arguments)
+
+
 def absent() -> list[str]:
     return [name for name in LIBRARIES if library(name) is None]
 
 
 def is_present(label: str) -> bool:
-    name = label.split()[0]
+    name = label.split(maxsplit=1)[0]
     return name not in LIBRARIES or library(name) is not None
 
 
