@@ -11,19 +11,21 @@ from typing import Any
 import jax
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from benchmarks.row import OURS, Row, absent
+from benchmarks.row import Row, absent
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("jax", "jaxlib", "numpy", "optax", "tfp-nightly", "softjax", "distrax", "jax-codex", "numpyro")
-# The colours of Okabe and Ito, which remain apart for the colour-blind; shapes tell the same.
-COLOURS = {OURS: "#0072B2", "first": "#D55E00", "second": "#009E73", "third": "#CC79A7", "quiet": "#777777"}
-OTHERS = (("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
+# The colours of Okabe and Ito, which remain apart for the colour-blind; shapes, and what is filled, tell the same.
+STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
+QUIET = "#777777"
 
 
-def style(index: int) -> tuple[str, str]:
-    """Colour and marker of the n-th function of a row, of which ours is the first."""
-    return (COLOURS[OURS], "o") if index == 0 else OTHERS[(index - 1) % len(OTHERS)]
+def style(index: int) -> dict[str, Any]:
+    """How to plot the n-th function of a row, of which ours is the first."""
+    colour, marker = STYLES[index % len(STYLES)]
+    return {"color": colour, "marker": marker, "markersize": 6, "markerfacecolor": "none" if index else colour}
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -79,6 +81,10 @@ def number(x: float) -> str:
     return f"{x:.2g}" if abs(x) < 10 else f"{x:.0f}" if abs(x) < 1e5 else f"{x:.1e}"
 
 
+def place(x: float | str) -> str:
+    return x if isinstance(x, str) else f"{x:.9g}"
+
+
 def write(name: str, title: str, records: Any, sections: Sequence[tuple[str, str]], output: Path) -> None:
     """`name.json` with the records, `name.md` with the sections `(heading, text)`."""
     output.mkdir(parents=True, exist_ok=True)
@@ -101,6 +107,12 @@ def picture(name: str, size: tuple[float, float], draw: Callable[[Figure], None]
     output.mkdir(parents=True, exist_ok=True)
     figure.savefig(output / f"{name}.png", dpi=110)
     return f"![{name}]({name}.png)"
+
+
+def legend(figure: Figure, labels: Sequence[str]) -> None:
+    """Below all panels, in the styles of the functions of a row."""
+    lines = [Line2D([], [], linestyle="none", label=label, **style(i)) for i, label in enumerate(labels)]
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(labels), frameon=False)
 
 
 def tidy(axes: Axes) -> None:

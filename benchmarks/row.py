@@ -37,7 +37,12 @@ def library(name: str):
 
 def from_library(name: str, path: str) -> Callable:
     """The function `path` of the library, looked up when it is called, as the library may be absent."""
-    return lambda *arguments: operator.attrgetter(path)(library(name))(*arguments)
+    find = operator.attrgetter(path)
+
+    def function(*arguments):
+        return find(library(name))(*arguments)
+
+    return function
 
 
 def absent() -> list[str]:
@@ -53,7 +58,7 @@ def no_more(_x: jax.Array) -> tuple[jax.Array, ...]:
     return ()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Row:
     """A function of an array, of numbers one by one or of rows of logits, and perhaps of further arrays.
 
@@ -93,6 +98,10 @@ class Row:
     def all(self) -> dict[str, Callable]:
         return self.exact | {label: fun for label, fun in self.alternatives.items() if is_present(label)}
 
+    def label(self, x: jax.Array) -> jax.Array:
+        """The class `[rows, 1]` whose logit derivatives are taken in."""
+        return labels_of(x)[:, None]
+
     def arguments(self, shape: tuple[int, ...], dtype=np.float32) -> tuple[jax.Array, ...]:
         x = jnp.asarray(np.random.default_rng(0).uniform(*self.interval, shape).astype(dtype))
         return x, *self.more(x)
@@ -126,7 +135,7 @@ def elementwise(name: str, family: str, ours: Callable, peers: Mapping[str, Call
     case = case_of(name, fields.pop("argument", "x"))
     low, high = case.points
     interval = max(low, case.domain[0], -20.0), min(high, case.domain[1], 20.0)
-    return Row(name, family, ours, peers, case=case, **{"interval": interval} | fields)
+    return Row(name + fields.pop("note", ""), family, ours, peers, case=case, **{"interval": interval} | fields)
 
 
 def labels_of(logits: jax.Array) -> jax.Array:

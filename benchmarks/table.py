@@ -56,6 +56,7 @@ LOGISTIC_ROWS = (
         lambda y: jaxact.softplus_inverse(y, beta=BETA),
         {"formula": lambda y: _softplus_inverse(BETA * y) / BETA},
         argument="x-at-beta",
+        note=", beta",
     ),
     elementwise(
         "log_softplus", LOGISTIC, jaxact.log_softplus, {"log of jax.nn": lambda x: jnp.log(jax.nn.softplus(x))}

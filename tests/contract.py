@@ -92,14 +92,6 @@ def in_option(function, option, data):
     return lambda v: function(jnp.full(jnp.shape(v), data, v.dtype), **{option: v})
 
 
-def derivative(fun, order):
-    """The derivative of an elementwise function, by reverse mode: gradients are what users take."""
-    if order == 0:
-        return fun
-    lower = derivative(fun, order - 1)
-    return lambda x: jax.vjp(lower, x)[1](jnp.ones_like(x))[0]
-
-
 def sample(case, dtype, count):
     """Points of all magnitudes, evenly spread ones, and the neighbours of every special point, inside the domain."""
     rng = np.random.default_rng(0)
