@@ -119,3 +119,10 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#DDDDDD", lw=0.6)
     axes.set_axisbelow(True)
+
+
+def ratios(axes: Axes) -> None:
+    """The horizontal axis shows ratios."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    tidy(axes)

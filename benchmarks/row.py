@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib
+import math
 import operator
 from collections.abc import Callable, Mapping
 
@@ -23,6 +24,7 @@ LIBRARIES = {
     "codex": "codex.ops",
 }
 CACHE_SIZED, MEMORY_SIZED = 2**14, 2**24
+SMALL = 2**18  # for trial runs
 OURS = "jaxact"
 
 
@@ -102,9 +104,22 @@ class Row:
         """The class `[rows, 1]` whose logit derivatives are taken in."""
         return labels_of(x)[:, None]
 
-    def arguments(self, shape: tuple[int, ...], dtype=np.float32) -> tuple[jax.Array, ...]:
-        x = jnp.asarray(np.random.default_rng(0).uniform(*self.interval, shape).astype(dtype))
+    def arguments(self, shape: tuple[int, ...]) -> tuple[jax.Array, ...]:
+        x = jnp.asarray(np.random.default_rng(0).uniform(*self.interval, shape).astype(np.float32))
         return x, *self.more(x)
+
+    def specified(self, shape: tuple[int, ...], dtype: str = "float32") -> tuple[jax.ShapeDtypeStruct, ...]:
+        """Shapes and dtypes of the arguments, and no arrays."""
+
+        def arguments():
+            x = jnp.zeros(shape, dtype)
+            return x, *self.more(x)
+
+        return jax.eval_shape(arguments)
+
+    def sizes(self, quick: bool) -> list[tuple[int, ...]]:
+        """The shapes, for a trial run only those whose arguments are all small."""
+        return [s for s in self.shapes if not quick or all(math.prod(a.shape) <= SMALL for a in self.specified(s))]
 
     def value_and_gradient(self, fun: Callable) -> Callable:
         """`(cotangent, *arguments)` to the value and the gradient in every argument that is differentiated."""

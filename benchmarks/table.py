@@ -17,7 +17,7 @@ LOGISTIC, PIECEWISE, COUNTS = "logistic", "piecewise linear", "counts"
 SOFTMAX, CROSS_ENTROPY = "softmax", "cross entropy"
 # Many short rows, and few long ones; from the size of a cache to beyond it.
 LOGITS = ((2048, 128), (256, 1024), (64, 32768), (16, 131072))
-TOKENS, FEATURES = 1024, 256
+TOKENS, FEATURES = 512, 256
 VOCABULARIES = (4096, 32768, 131072)
 
 

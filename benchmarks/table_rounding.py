@@ -111,7 +111,7 @@ STAIRCASE_ROWS = (
         "surrogate_round",
         "Logistic",
         {"idiom": _idiom(jnp.round, _soft_round)},
-        alternatives=_softjax("round_st") | {"one exp": jnp.exp},
+        alternatives=_softjax("round_st"),
     ),
     _staircase_row(
         "surrogate_heaviside",
