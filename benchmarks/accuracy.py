@@ -30,7 +30,7 @@ ORDERS = ("value", "first derivative", "second derivative")
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 POINTS = {"float32": 100_000, "float64": 200}
 ROWS_OF_A_KIND, QUICK = 100, 20
-CORRECTLY_ROUNDED = 0.5
+CORRECTLY_ROUNDED, VISIBLE = 0.5, 0.01
 
 
 def derivatives(row: Row, fun, order: int):
@@ -144,6 +144,21 @@ def table(records) -> str:
     return report.table(("function", "by", *ORDERS, "worst at"), lines)
 
 
+def behind_table(records) -> str:
+    """Where another function's worst error is the smaller one, by more than a hundredth of an ulp."""
+    ours = {_where(r): r["worst"] for r in records if r["by"] == OURS}
+    lines = [
+        (*_where(r), report.number(ours[_where(r)]), r["by"], report.number(r["worst"]))
+        for r in records
+        if "order" in r and r["worst"] < ours[_where(r)] - VISIBLE
+    ]
+    return report.table(("function", "dtype", "order", OURS, "by", "worst error"), lines)
+
+
+def _where(record) -> tuple:
+    return record["function"], record["dtype"], record.get("order")
+
+
 def cell(record) -> str:
     share = 100 * record["correctly rounded"]
     return f"{report.number(record['worst'])} / {report.number(record['mean'])} / {share:.3g} %"
@@ -160,8 +175,7 @@ def draw(figure, records) -> None:
                 axes.plot(min(max(record["worst"], 0.1), edge), y, **report.style(i))
         axes.set(title=order, xscale="log", xlim=(0.07, 2 * edge), xlabel="worst error in ulp; right edge: NaN, inf")
         report.tidy(axes)
-    panels[0].set_yticks(range(len(names)), names)
-    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    report.name_lines(panels[0], names)
     report.legend(figure, (OURS, "first peer", "second peer", "third peer"))
 
 
@@ -175,6 +189,7 @@ def run(only=(), quick=False, output: Path = report.RESULTS) -> list[dict]:
             progress.set_description(f"{row.name}, {dtype}")
             records += measure(row, dtype, quick, pool)
     sections = [("How to read it", "Each cell: worst error / mean error / share correctly rounded; errors in ulp.")]
+    sections.append(("Where another is more exact", behind_table(records)))
     for dtype in DTYPES:
         part = [record for record in records if record["dtype"] == dtype]
         size = (13, 2 + 0.24 * len({record["function"] for record in part}))

@@ -83,8 +83,7 @@ def draw(figure, records) -> None:
         axes.set_xscale("symlog", linthresh=0.5)
         axes.xaxis.set_major_formatter("{x:g}")
         report.tidy(axes)
-    panels[0].set_yticks(range(len(names)), names)
-    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    report.name_lines(panels[0], names)
     report.legend(figure, (OURS, "first other", "second other", "third other"))
 
 

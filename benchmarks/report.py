@@ -115,6 +115,12 @@ def legend(figure: Figure, labels: Sequence[str]) -> None:
     figure.legend(handles=lines, loc="outside lower center", ncols=len(labels), frameon=False)
 
 
+def name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """One horizontal line a function, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
 def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#DDDDDD", lw=0.6)

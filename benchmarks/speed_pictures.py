@@ -14,6 +14,7 @@ NOTE = (
     "function it takes, with a 95 % confidence interval; above 1 jaxact is faster. The floor: how many times a copy of "
     "the argument, and one exponential of it, fit into that time."
 )
+NOISE = 0.05
 UNITS = ((1, "s"), (1e3, "ms"), (1e6, "µs"))
 
 
@@ -47,6 +48,16 @@ def time_table(records) -> str:
     return report.table(header, lines)
 
 
+def behind_table(records) -> str:
+    """Where another function is faster by more than noise."""
+    slower = [r for r in records if r["by"] != OURS and r["over ours, 95 %"][1] < 1 - NOISE]
+    slower.sort(key=lambda r: r["over ours"])
+    header = ("function", "shape", "mode", "by", "over jaxact")
+    return report.table(
+        header, [(r["function"], "x".join(map(str, r["shape"])), r["mode"], r["by"], ratio(r)) for r in slower]
+    )
+
+
 def compile_table(records) -> str:
     header = ("function", "by", "compile value and gradient", "equations", "call outside jit, 8 numbers an axis")
     lines = [(r["function"], r["by"], duration(r, "compile "), r["equations"], duration(r, "call ")) for r in records]
@@ -58,48 +69,53 @@ def training_table(records) -> str:
     return report.table(("model", "by", "step", "over jaxact"), lines)
 
 
-def _sizes_of(records) -> dict[str, list[dict]]:
-    """Records of the smallest and of the largest shape of each function."""
-    found = {"smallest": [], "largest": []}
-    for name in dict.fromkeys(r["function"] for r in records):
-        of_name = [r for r in records if r["function"] == name]
-        sizes = [math.prod(r["shape"]) for r in of_name]
-        for which, size in zip(found, (min(sizes), max(sizes)), strict=True):
-            found[which].append([r for r in of_name if math.prod(r["shape"]) == size])
-    return found
+def _first_and_last(records) -> dict[str, list[list[dict]]]:
+    """Records of each function in its smallest array, and in its largest."""
+    of_function = {name: [r for r in records if r["function"] == name] for name in _names(records)}
+    return {
+        title: [[r for r in found if r["shape"] == found[i]["shape"]] for found in of_function.values()]
+        for title, i in (("small array", 0), ("large array", -1))
+    }
+
+
+def _names(records) -> list[str]:
+    return list(dict.fromkeys(r["function"] for r in records))
+
+
+def _of_mode(group, mode: str) -> list[tuple[int, dict]]:
+    """Number and record of each program, ours last so that it is drawn on top."""
+    return list(enumerate(r for r in group if r["mode"] == mode))[::-1]
 
 
 def draw_ratios(figure: Figure, records) -> None:
     """Time over that of ours, value and gradient."""
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, (which, groups) in zip(panels, _sizes_of(records).items(), strict=True):
+    for axes, (title, groups) in zip(panels, _first_and_last(records).items(), strict=True):
         for y, group in enumerate(groups):
-            for i, r in enumerate(record for record in group if record["mode"] == "value and gradient"):
+            for i, r in _of_mode(group, "value and gradient"):
+                axes.plot(r["over ours, 95 %"], (y, y), color=report.STYLES[i][0], lw=2)
                 axes.plot(r["over ours"], y, **report.style(i))
-                if i:
-                    axes.plot(r["over ours, 95 %"], (y, y), color=report.STYLES[i][0], lw=2)
         axes.axvline(1, color=report.STYLES[0][0], lw=1)
-        axes.set(title=f"value and gradient, {which} array", xlabel="time over that of jaxact")
-        report.ratios(axes)
-    names = [group[0]["function"] for group in groups]
-    panels[0].set_yticks(range(len(names)), names)
-    panels[0].set_ylim(len(names) - 0.5, -0.5)
-    report.legend(figure, (OURS, "first other", "second other", "third other"))
+        axes.set(title=f"value and gradient, {title}", xlabel="time over that of jaxact")
+    _finish(figure, panels, _names(records))
 
 
 def draw_floor(figure: Figure, records) -> None:
     """Time of the value over that of a copy and of one exponential, in the largest array."""
-    groups = _sizes_of(records)["largest"]
     panels = figure.subplots(1, 2, sharey=True)
     for axes, unit in zip(panels, ("a copy", "one exp"), strict=True):
-        for y, group in enumerate(groups):
-            for i, r in reversed(list(enumerate(record for record in group if record["mode"] == "value"))):
+        for y, group in enumerate(_first_and_last(records)["large array"]):
+            for i, r in _of_mode(group, "value"):
                 axes.plot(r[f"over {unit}"], y, **report.style(i))
         axes.axvline(1, color=report.QUIET, lw=1)
-        axes.set(title="value, largest array", xlabel=f"time over that of {unit}")
+        axes.set(title="value, large array", xlabel=f"time over that of {unit}")
+    _finish(figure, panels, _names(records))
+
+
+def _finish(figure: Figure, panels, names: list[str]) -> None:
+    for axes in panels:
         report.ratios(axes)
-    panels[0].set_yticks(range(len(groups)), [group[0]["function"] for group in groups])
-    panels[0].set_ylim(len(groups) - 0.5, -0.5)
+    report.name_lines(panels[0], names)
     report.legend(figure, (OURS, "first other", "second other", "third other"))
 
 
@@ -127,7 +143,7 @@ def draw_growth(figure: Figure, records) -> None:
 def sections(records: dict[str, list[dict]], output: Path) -> list[tuple[str, str]]:
     """What stands on the page, pictures drawn."""
     time = records["time"]
-    height = 2 + 0.24 * len({r["function"] for r in time})
+    height = 2 + 0.24 * len(_names(time))
     rows = math.ceil(len({r["family"] for r in records["growth"]}) / 3)
     pictures = (
         report.picture("speed", (11, height), functools.partial(draw_ratios, records=time), output),
@@ -141,6 +157,7 @@ def sections(records: dict[str, list[dict]], output: Path) -> list[tuple[str, st
     return [
         ("How to read it", NOTE),
         ("In pictures", "\n\n".join(pictures)),
+        (f"Where another is faster by more than {NOISE:.0%}", behind_table(time)),
         ("A training step", training_table(records["training"])),
         *by_family,
         ("Compiling, and calls outside jit", compile_table(records["compile and call"])),
