@@ -7,7 +7,8 @@ from jaxact._cross_entropy import (
     softmax_cross_entropy_with_integer_labels,
 )
 from jaxact._discrete import argmax_ste, bernoulli_ste, gumbel_softmax, reinmax
-from jaxact._kernels import Arctan, Box, FastSigmoid, Gaussian, Kernel, Laplace, Logistic, Sine, Triangle
+from jaxact._kernel import Kernel
+from jaxact._kernels import Arctan, Box, FastSigmoid, Gaussian, Laplace, Logistic, Sine, Triangle
 from jaxact._linear_cross_entropy import linear_softmax_cross_entropy
 from jaxact._logistic import log1mexp, log_sigmoid, log_softplus, logit, sigmoid, softplus, softplus_inverse, tanh
 from jaxact._piecewise import hard_tanh, leaky_relu, relu

@@ -70,7 +70,7 @@ class Triangle:
 
     @staticmethod
     def bend(f, u, p):
-        return jnp.where(jnp.abs(u) < p / 2, -jnp.sign(u) * (2 / p) * (2 / p), 0 * f)
+        return jnp.where(jnp.abs(u) <= p / 2, -jnp.sign(u) * (2 / p) * (2 / p), 0 * f)
 
     @staticmethod
     def quantile(m, t, p):
@@ -110,7 +110,7 @@ class Sine:
 
     @staticmethod
     def bend(f, u, p):
-        inside = jnp.abs(u) < p / 2
+        inside = jnp.abs(u) <= p / 2
         ratio = jnp.where(inside, u, 0) / p
         return jnp.where(inside, -(math.pi / p) * (math.pi / p) / 2 * sin_pi(ratio), 0 * f)
 

@@ -69,7 +69,7 @@ Kind = type[Shape]
 rule = functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 
 
-def _tangent(out: jax.Array, *terms: tuple[jax.Array | SymbolicZero, Callable[[], jax.Array]]) -> jax.Array:
+def tangent_of(out: jax.Array, *terms: tuple[jax.Array | SymbolicZero, Callable[[], jax.Array]]) -> jax.Array:
     """The sum of tangents times slopes; a slope is computed only where the tangent is not known to vanish."""
     products = [slope() * t for t, slope in terms if not isinstance(t, SymbolicZero)]
     return functools.reduce(operator.add, products) if products else jnp.zeros_like(out)
@@ -92,7 +92,7 @@ def _density_jvp(shape, primals, tangents):
     def bend():
         return shape.bend(out, u, p)
 
-    return out, _tangent(out, (u_dot, bend), (p_dot, lambda: shape.power / p * (finite(u) * bend() + out)))
+    return out, tangent_of(out, (u_dot, bend), (p_dot, lambda: shape.power / p * (finite(u) * bend() + out)))
 
 
 @rule
@@ -109,7 +109,7 @@ def _cdf_jvp(shape, primals, tangents):
     def slope():
         return density(shape, u, jnp.zeros_like(u), p)
 
-    return out, _tangent(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
 
 
 @rule
@@ -127,7 +127,7 @@ def _sign_jvp(shape, primals, tangents):
     def slope():
         return 2 * density(shape, u, jnp.zeros_like(u), p)
 
-    return out, _tangent(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
 
 
 # Two steps, at -threshold and at threshold
@@ -141,7 +141,7 @@ def ternary(shape: Kind, x: jax.Array, threshold: jax.Array, p: jax.Array) -> ja
     zero = jnp.zeros_like(x)
     below = shape.mass(jnp.abs(near), -near_low, 2 * jnp.where(near < 0, magnitude, 0), p)
     above = shape.mass(zero, zero, jnp.maximum(near, 0), p) + shape.mass(zero, zero, magnitude + threshold, p)
-    return jnp.sign(x) * jnp.where(near < 0, below, above)
+    return jnp.where(threshold >= 0, jnp.sign(x) * jnp.where(near < 0, below, above), jnp.nan)
 
 
 @functools.partial(ternary.defjvp, symbolic_zeros=True)
@@ -161,7 +161,7 @@ def _ternary_jvp(shape, primals, tangents):
     def slope_of_lower():
         return density(shape, lower, lower_low, p)
 
-    return out, _tangent(
+    return out, tangent_of(
         out,
         (x_dot, lambda: slope_of_upper() + slope_of_lower()),
         (threshold_dot, lambda: slope_of_lower() - slope_of_upper()),
@@ -224,8 +224,8 @@ def cell(x: jax.Array, name: str) -> Cell:
     sign = jnp.where(r < 0, -1.0, 1.0).astype(x.dtype)
     if name == "round":
         distance = sign * r
-        u = distance - 0.5
-        return Cell(n, sign, distance, u, (u + 0.5) - distance)
+        c = 0.5 - distance
+        return Cell(n, sign, distance, -c, (0.5 - c) - distance)
     # At a kink, too, derivatives are those from above.
     upper = r == 0.5
     n, r, sign = jnp.where(upper, n + 1, n), jnp.where(upper, r - 1, r), jnp.where(upper, -1, sign)
@@ -264,7 +264,7 @@ def _staircase_jvp(shape, name, primals, tangents):
         return shape.power / p * at.direction * motion / cell_mass(shape, p)
 
     slope = functools.partial(staircase_slope, shape, name, x, p)
-    return staircase(shape, name, x, p), _tangent(x, (x_dot, slope), (p_dot, slope_in_p))
+    return staircase(shape, name, x, p), tangent_of(x, (x_dot, slope), (p_dot, slope_in_p))
 
 
 @rule
@@ -282,112 +282,5 @@ def _jumping_round_jvp(shape, primals, tangents):
     def slope():
         return density(shape, at.u, at.low, p)
 
-    tangent = _tangent(x, (x_dot, slope), (p_dot, lambda: shape.power / p * at.direction * at.u * slope()))
+    tangent = tangent_of(x, (x_dot, slope), (p_dot, lambda: shape.power / p * at.direction * at.u * slope()))
     return jumping_round(shape, x, p), tangent
-
-
-# Inverses
-
-
-@rule
-def quantile(shape: Kind, q: jax.Array, p: jax.Array) -> jax.Array:
-    """The inverse of `cdf`, NaN outside [0, 1]."""
-    m, t = _tail_and_mass(q)
-    return jnp.where(q < 0.5, -1, 1) * shape.quantile(m, t, p)
-
-
-@functools.partial(quantile.defjvp, symbolic_zeros=True)
-def _quantile_jvp(shape, primals, tangents):
-    (q, p), (q_dot, p_dot) = primals, tangents
-    out = quantile(shape, q, p)
-    slope = (q_dot, lambda: 1 / quantile_density(shape, q, p))
-    return out, _tangent(out, slope, (p_dot, lambda: -shape.power / p * out))
-
-
-@rule
-def quantile_density(shape: Kind, q: jax.Array, p: jax.Array) -> jax.Array:
-    """The density at the quantile."""
-    return shape.quantile_density(*_tail_and_mass(q), p)
-
-
-@functools.partial(quantile_density.defjvp, symbolic_zeros=True)
-def _quantile_density_jvp(shape, primals, tangents):
-    (q, p), (q_dot, p_dot) = primals, tangents
-    out = quantile_density(shape, q, p)
-    slope = (q_dot, lambda: shape.bend(out, quantile(shape, q, p), p) / out)
-    return out, _tangent(out, slope, (p_dot, lambda: shape.power / p * out))
-
-
-def _tail_and_mass(q):
-    m = jnp.where(q < 0.5, q, 1 - q)
-    m = jnp.where(m >= 0, m, jnp.nan)
-    return m, 1 - 2 * m
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def inverse(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Array:
-    """The inverse of the soft `round`, or of the soft floor plus 1/2, the `middle` of its steps."""
-    n, s = nearest(y)
-    u = shape.quantile(*_level(shape, name, s, p), p)
-    if name == "middle":
-        return n + jnp.sign(s) * u
-    # Close to an integer, 1/2 - u has no digits left; two steps of Newton's method bring them back.
-    level = jnp.abs(s)
-    d = jnp.maximum(0.5 - u, 0)
-    for _ in range(2):
-        c = 0.5 - d
-        low = (0.5 - c) - d
-        slope = shape.density(c, low, p) / cell_mass(shape, p)
-        step = (level - shape.part(c, low, d, p)) / jnp.where(slope > 0, slope, 1)
-        d = jnp.where((d < 0.25) & (slope > 0), jnp.maximum(d + step, 0), d)
-    return n + jnp.sign(s) * d
-
-
-def _level(shape, name, s, p):
-    """Tail and mass of the offset from the nearest step, where the staircase lies `s` from the nearest integer."""
-    mass, level = cell_mass(shape, p), jnp.abs(s)
-    half = jnp.full_like(p, 0.5)
-    end = shape.tail(half, jnp.zeros_like(p), p)
-    risen, left = (0.5 - level, 2 * level) if name == "middle" else (level, 1 - 2 * level)
-    return end + risen * mass, left * mass
-
-
-@functools.partial(inverse.defjvp, symbolic_zeros=True)
-def _inverse_jvp(shape, name, primals, tangents):
-    (y, p), (y_dot, p_dot) = primals, tangents
-    out = inverse(shape, name, y, p)
-
-    def slope_in_p():
-        # Where the value stays, the staircase's change with the parameter is made up for by the argument.
-        staircase_dot = jax.jvp(lambda p: staircase(shape, name, out, p), (p,), (jnp.ones_like(p),))[1]
-        return -inverse_slope(shape, name, y, p) * staircase_dot
-
-    slope = functools.partial(inverse_slope, shape, name, y, p)
-    return out, _tangent(y, (y_dot, slope), (p_dot, slope_in_p))
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def inverse_slope(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Array:
-    _, s = nearest(y)
-    return cell_mass(shape, p) / shape.quantile_density(*_level(shape, name, s, p), p)
-
-
-@functools.partial(inverse_slope.defjvp, symbolic_zeros=True)
-def _inverse_slope_jvp(shape, name, primals, tangents):
-    (y, p), (y_dot, p_dot) = primals, tangents
-    out = inverse_slope(shape, name, y, p)
-
-    def slope():
-        # By way of the offset from the step, which is right also where it is small.
-        _, s = nearest(y)
-        level = _level(shape, name, s, p)
-        side = jnp.where(s < 0, -1, 1) if name == "middle" else jnp.where(s < 0, 1, -1)
-        f, u = shape.quantile_density(*level, p), side * shape.quantile(*level, p)
-        return -out * out * (shape.bend(f, u, p) / f)
-
-    def slope_in_p():
-        x, x_dot = jax.jvp(lambda p: inverse(shape, name, y, p), (p,), (jnp.ones_like(p),))
-        slope_at = functools.partial(staircase_slope, shape, name)
-        return -out * out * jax.jvp(slope_at, (x, p), (x_dot, jnp.ones_like(p)))[1]
-
-    return out, _tangent(out, (y_dot, slope), (p_dot, slope_in_p))

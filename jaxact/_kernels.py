@@ -1,13 +1,11 @@
-"""Kernels: even probability densities of one width, which soften a step, give it a surrogate slope, or make it random.
+"""The kernels of the library, each a known shape with one positive parameter.
 
-The one idea: a step smoothed by a density is its distribution function, and the slope of that is the density. A kernel
-is a pytree whose leaves are its parameters, so that they are traced, annealed by a schedule and trained.
+The one idea: what a kernel is good for follows from its shape, so that a kernel is nothing but the name of its
+parameter and a shape, whose formulas are in `_bounded_shapes` and `_tailed_shapes`.
 """
 
 import dataclasses
-import inspect
 import typing
-from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -15,99 +13,10 @@ from jax.typing import ArrayLike
 
 from jaxact import _bounded_shapes as bounded
 from jaxact import _checks as checks
+from jaxact import _kernel_inverses as inverses
 from jaxact import _kernel_rules as rules
 from jaxact import _tailed_shapes as tailed
-from jaxact._numerics import rounded_once
-
-
-@typing.dataclass_transform(frozen_default=True, eq_default=False)
-class Kernel:
-    r"""Base class of all kernels; a subclass is a frozen dataclass and a pytree, whose fields are its parameters.
-
-    A kernel of your own is three short methods. Every staircase then works with it, by differentiating `cdf`.
-
-    .. math:: \operatorname{cdf}(u) = \int_{-\infty}^u \operatorname{pdf}(v)\,dv, \qquad
-              \operatorname{pdf}(-u) = \operatorname{pdf}(u)
-
-    Args:
-      fields: numbers or arrays, one for each parameter that the subclass declares.
-
-    Returns:
-      An instance of the subclass.
-
-    Raises:
-      TypeError: a field is missing or unknown.
-
-    >>> import jax, jax.numpy as jnp, jaxact
-    >>> class Hyperbolic(jaxact.Kernel):
-    ...     scale: float = 1.0
-    ...     def cdf(self, u):
-    ...         return 0.5 + 0.5 * u / jnp.sqrt(self.scale**2 + u**2)
-    ...     def pdf(self, u):
-    ...         return 0.5 * self.scale**2 * (self.scale**2 + u**2) ** -1.5
-    ...     def quantile(self, p):
-    ...         return self.scale * (2 * p - 1) / jnp.sqrt(4 * p * (1 - p))
-    >>> spike = lambda x: jaxact.surrogate_heaviside(x, Hyperbolic(scale=0.5))
-    >>> print(spike(0.3), f"{jax.grad(spike)(0.0):.1f}")
-    1.0 1.0
-    """
-
-    def __init_subclass__(cls, **options):
-        super().__init_subclass__(**options)
-        dataclasses.dataclass(frozen=True, eq=False)(cls)
-        names = tuple(inspect.signature(cls).parameters)
-
-        def flatten_with_keys(kernel):
-            return tuple((jax.tree_util.GetAttrKey(name), getattr(kernel, name)) for name in names), None
-
-        def unflatten(_, leaves):
-            # Transformations put objects of their own into leaves, which a constructor would refuse.
-            kernel = object.__new__(cls)
-            for name, leaf in zip(names, leaves, strict=True):
-                object.__setattr__(kernel, name, leaf)
-            return kernel
-
-        jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten)
-
-    def cdf(self, u: ArrayLike) -> jax.Array:
-        """The probability of at most `u`."""
-        raise NotImplementedError
-
-    def pdf(self, u: ArrayLike) -> jax.Array:
-        """The density at `u`."""
-        raise NotImplementedError
-
-    def quantile(self, p: ArrayLike) -> jax.Array:
-        """The inverse of `cdf`, for `p` in [0, 1]."""
-        raise NotImplementedError
-
-    def _heaviside(self, u):
-        return self.cdf(u)
-
-    def _sign(self, u):
-        return self.cdf(u) - self.cdf(-u)
-
-    def _ternary(self, x, threshold):
-        return self.cdf(x - threshold) - self.cdf(-x - threshold)
-
-    def _staircase(self, name, x):
-        at = rules.cell(x, name)
-        return at.tread + at.direction * self._part_of_step(at)
-
-    def _part_of_step(self, at):
-        end, mass = self._end(at.u)
-        return (self.cdf(at.u) - end) / mass
-
-    def _inverse(self, name, y):
-        n, s = rules.nearest(y)
-        end, mass = self._end(y)
-        if name == "middle":
-            return n + self.quantile(end + (s + 0.5) * mass)
-        return n + jnp.where(s < 0, -0.5, 0.5) + self.quantile(end + jnp.where(s < 0, s + 1, s) * mass)
-
-    def _end(self, like):
-        end = self.cdf(jnp.full_like(like, -0.5))
-        return end, 1 - 2 * end
+from jaxact._kernel import Kernel, evaluated
 
 
 class _Shaped(Kernel):
@@ -143,7 +52,7 @@ class _Shaped(Kernel):
         return rules.density(self._shape, u, jnp.zeros_like(u), self._parameter)
 
     def _quantile(self, p):
-        return rules.quantile(self._shape, p, self._parameter)
+        return inverses.quantile(self._shape, p, self._parameter)
 
     def _sign(self, u):
         return rules.sign(self._shape, u, self._parameter)
@@ -158,7 +67,7 @@ class _Shaped(Kernel):
         return rules.part_of_step(self._shape, at, self._parameter)
 
     def _inverse(self, name, y):
-        return rules.inverse(self._shape, name, y, self._parameter)
+        return inverses.inverse(self._shape, name, y, self._parameter)
 
 
 @jax.jit
@@ -174,30 +83,6 @@ def _pdf(kernel: _Shaped, u: ArrayLike) -> jax.Array:
 @jax.jit
 def _quantile(kernel: _Shaped, p: ArrayLike) -> jax.Array:
     return evaluated(f"{type(kernel).__name__}.quantile", lambda kernel, p: kernel._quantile(p), kernel, p, "p")
-
-
-def evaluated(
-    function: str,
-    method: Callable[..., jax.Array],
-    kernel: Kernel,
-    x: ArrayLike,
-    argument: str = "x",
-    options: Mapping[str, ArrayLike] | None = None,
-) -> jax.Array:
-    """`method(kernel, x, *options)` behind the guards that all functions of a kernel share, rounded once."""
-    if not isinstance(kernel, Kernel):
-        raise TypeError(f"jaxact.{function}: kernel must be a jaxact.Kernel, got {type(kernel).__name__}")
-    array = checks.floating(function, argument, x)
-    leaves, tree = jax.tree.flatten(kernel)
-    named = [(f"parameter of {type(kernel).__name__}", leaf) for leaf in leaves] + [*(options or {}).items()]
-    parameters = [checks.real(function, name, parameter) for name, parameter in named]
-    for (name, _), parameter in zip(named, parameters, strict=True):
-        checks.broadcastable(function, name, parameter, array)
-
-    def core(x, *parameters):
-        return method(tree.unflatten(parameters[: len(leaves)]), x, *parameters[len(leaves) :])
-
-    return rounded_once(core, array, *parameters)
 
 
 class Box(_Shaped):
@@ -246,7 +131,7 @@ class Triangle(_Shaped):
       TypeError: `width` is neither a number nor an array of them.
       ValueError: `width` is a number that is not positive. In an array such a one makes the results NaN.
 
-    The slope of the density is 0 at its kinks, in the centre and at the edges.
+    The slope of the density is 0 at its kink in the centre, and at the edge that from inside.
     With a width of 2, `surrogate_sign` has the slope 2 - 2 abs(x) of Larq's `approx_sign`: Liu et al.,
     "Bi-Real Net", 2018.
 
@@ -277,7 +162,7 @@ class Sine(_Shaped):
       TypeError: `width` is neither a number nor an array of them.
       ValueError: `width` is a number that is not positive. In an array such a one makes the results NaN.
 
-    The slope of the density is 0 on the edge.
+    The slope of the density at the edge is that from inside.
     The kernel behind `approx_round_sin`.
 
     >>> import jaxact

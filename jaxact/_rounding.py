@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxact import _checks as checks
 from jaxact import _kernel_rules as rules
 from jaxact._bounded_shapes import Sine as SineShape
-from jaxact._kernels import Kernel, evaluated
+from jaxact._kernel import Kernel, evaluated
 from jaxact._numerics import rounded_once
 from jaxact._piecewise import hard_tanh
 from jaxact._surrogate import straight_through, surrogate

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxact._kernels import Kernel, evaluated
+from jaxact._kernel import Kernel, evaluated
 
 
 @jax.jit

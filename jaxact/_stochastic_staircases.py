@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
+from jaxact._kernel import Kernel, evaluated
 from jaxact._kernel_rules import cell
-from jaxact._kernels import Kernel, evaluated
 from jaxact._random import uniform
 from jaxact._soft_staircases import ternary
 from jaxact._surrogate import surrogate

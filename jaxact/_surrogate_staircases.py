@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
-from jaxact._kernels import Box, Kernel, evaluated
+from jaxact._kernel import Kernel, evaluated
+from jaxact._kernels import Box
 from jaxact._soft_staircases import ternary
 from jaxact._surrogate import straight_through, surrogate
 

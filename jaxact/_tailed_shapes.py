@@ -52,8 +52,8 @@ class Logistic:
 
     @staticmethod
     def quantile(m, t, p):
-        positive = jnp.where(m > 0, m, 0.5)
-        return jnp.where(m > 0, log_odds(1 - positive, positive, t), jnp.inf) / p
+        positive = jnp.where(m == 0, 0.5, m)
+        return jnp.where(m == 0, jnp.inf, log_odds(1 - positive, positive, t)) / p
 
     @staticmethod
     def quantile_density(m, t, p):
@@ -88,7 +88,7 @@ class Laplace:
     def quantile(m, t, p):
         small = jnp.minimum(t, 0.5)
         inner = small + small * (small * polynomial(coefficients.LOG1M, small))
-        outer = jnp.where(m > 0, -log(2 * jnp.where(m > 0, m, 0.5)), jnp.inf)
+        outer = jnp.where(m == 0, jnp.inf, -log(2 * jnp.where(m == 0, 0.5, m)))
         return p * jnp.where(t < 0.5, inner, outer)
 
     @staticmethod
@@ -145,13 +145,13 @@ class Gaussian:
     def quantile(m, t, p):
         # One step of Newton's method from a first guess, on the mass where the tail is no small number.
         unit = jnp.ones_like(p)
-        positive = jnp.where(m > 0, m, 0.25)
+        positive = jnp.where(m == 0, 0.25, m)
         guess = jnp.where(m < 0.25, -ndtri(positive), -ndtri(0.5 - t / 2))
         guess = jnp.maximum(guess, 0)
         inner = t / 2 - Gaussian.mass(jnp.zeros_like(guess), 0, guess, unit)
         outer = Gaussian.tail(guess, 0, unit) - positive
         step = jnp.where(m < 0.25, outer, inner) / Gaussian.density(guess, 0, unit)
-        return p * jnp.where(m > 0, guess + step, jnp.inf)
+        return p * jnp.where(m == 0, jnp.inf, guess + step)
 
     @staticmethod
     def quantile_density(m, t, p):
@@ -214,6 +214,7 @@ class Arctan:
     @staticmethod
     def mass(c, low, d, p):
         (z, rest), (width, _) = Arctan._scaled(c, low, p), Arctan._scaled(d, 0, p)
+        width = jnp.minimum(width, float(jnp.finfo(p.dtype).max) ** 0.5)
         return _arctan(width, 1 + (z * (z + width) + rest * (2 * z + width)))
 
     @staticmethod

@@ -57,13 +57,13 @@ DENSITIES = {
     "Triangle": Density(
         _inside(lambda m, h, p: 2 * h**2),
         _inside(lambda m, h, p: 4 * h / p),
-        lambda m, c, p: m.where(2 * c < p, -_sign(m, c) * 4 / p**2, 0 * c),
+        lambda m, c, p: m.where(2 * c <= p, -_sign(m, c) * 4 / p**2, 0 * c),
         -1,
     ),
     "Sine": Density(
         _inside(lambda m, h, p: m.sin(pi(m) * h / 2) ** 2),
         _inside(lambda m, h, p: pi(m) / 2 * m.sin(pi(m) * h) / p),
-        lambda m, c, p: m.where(2 * c < p, -((pi(m) / p) ** 2) / 2 * m.sin(pi(m) * c / p), 0 * c),
+        lambda m, c, p: m.where(2 * c <= p, -((pi(m) / p) ** 2) / 2 * m.sin(pi(m) * c / p), 0 * c),
         -1,
     ),
     "Logistic": Density(

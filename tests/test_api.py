@@ -26,7 +26,7 @@ def test_all_lists_the_public_definitions():
         not in (
             *("_checks", "_numerics", "_random", "_coefficients"),
             *("_logistic_core", "_softmax_core", "_cross_entropy_core"),
-            *("_kernel_rules", "_bounded_shapes", "_tailed_shapes"),
+            *("_kernel_rules", "_kernel_inverses", "_bounded_shapes", "_tailed_shapes"),
         )
         for name, value in vars(__import__(f"jaxact.{module.name}", fromlist=["_"])).items()
         if callable(value) and not name.startswith("_") and value.__module__ == f"jaxact.{module.name}"
