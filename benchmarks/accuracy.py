@@ -139,7 +139,7 @@ def table(records) -> str:
         if None in orders:
             lines.append((function, by, f"refuses: {orders[None]['refuses']}", "", "", ""))
             continue
-        places = "; ".join(str(report.place(orders[order]["at"])) for order in ORDERS)
+        places = "; ".join(report.place(orders[order]["at"]) if orders[order]["worst"] else "-" for order in ORDERS)
         lines.append((function, by, *(cell(orders[order]) for order in ORDERS), places))
     return report.table(("function", "by", *ORDERS, "worst at"), lines)
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from benchmarks import report, speed_pictures
-from benchmarks.row import OURS, SMALL, Row
+from benchmarks.row import OURS, SMALL, Row, library
 from benchmarks.table import FAMILIES, ROWS
 from benchmarks.timing import take_turns
 from benchmarks.training import MODELS
@@ -143,8 +143,8 @@ def growth(row: Row, seconds: float, sizes):
 
 
 def training(seconds: float):
-    """Time of a training step, the usual functions over ours."""
-    for model in MODELS:
+    """Time of a training step, the usual functions over ours; needs the optimiser of optax."""
+    for model in MODELS if library("optax") else ():
         times = take_turns(model.programs(), 4 * seconds)
         for label, found in times.items():
             ratio, low, high = found.ratio(times[OURS])

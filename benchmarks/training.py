@@ -1,4 +1,4 @@
-"""Whole training steps, jitted, with the usual functions and with those of jaxact; all else is the same.
+"""Whole training steps, jitted, with the usual functions and with those of jaxact; all else is the same: optax's Adam.
 
 Two small perceptrons: one for counts with a softplus rate, as in `examples/doctor_visits.py`, and a classifier, in
 float32 and in bfloat16, as in `examples/digits_bfloat16.py`.
@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxact
-from benchmarks.row import OURS
+from benchmarks.row import OURS, from_library, library
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Model:
             (jnp.asarray(random.normal(size=pair) / np.sqrt(pair[0]), self.dtype), jnp.zeros(pair[1], self.dtype))
             for pair in zip(self.sizes[:-1], self.sizes[1:], strict=True)
         ]
+        optax = library("optax")
         optimizer = optax.adam(1e-3)
         state = optimizer.init(layers)
 
@@ -81,7 +81,7 @@ def _classes(random, batch):
 VISITS = {OURS: _our_poisson, "jax.nn": _usual_poisson}
 DIGITS = {
     OURS: jaxact.softmax_cross_entropy_with_integer_labels,
-    "optax": optax.softmax_cross_entropy_with_integer_labels,
+    "optax": from_library("optax", "softmax_cross_entropy_with_integer_labels"),
 }
 MODELS = (
     Model("doctor visits", (12, 64, 64, 1), 256, VISITS, _counts),
