@@ -28,7 +28,7 @@ from ulp import bit_patterns, errors, expected_exactly, expected_long
 
 ORDERS = ("value", "first derivative", "second derivative")
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-POINTS = {"float32": 100_000, "float64": 200}
+POINTS = {"float32": 50_000, "float64": 200}
 ROWS_OF_A_KIND, QUICK = 100, 20
 CORRECTLY_ROUNDED, VISIBLE = 0.5, 0.01
 
