@@ -29,7 +29,7 @@ from ulp import expected_exactly, normal_range, spacing
 
 CHUNK = 2**22
 CHUNKS = 2**32 // CHUNK
-QUICK_CHUNKS = 8
+QUICK_CHUNKS, SAVE_EVERY = 8, 16
 ORDERS = ("value", "first derivative")
 FLOAT64 = ref.Arithmetic(
     jnp.float64,
@@ -200,13 +200,19 @@ def fingerprint() -> dict[str, str]:
 
 
 def finished_chunks(path: Path) -> list[dict]:
-    """The chunks in the file; an empty list, and a new file, if it was made by another version."""
+    """The chunks in the file; none if it was made by another version."""
     lines = path.read_text().splitlines() if path.exists() else []
-    if lines and json.loads(lines[0]) == fingerprint():
-        return [json.loads(line) for line in lines[1:] if line.endswith("}")]
+    if not lines or json.loads(lines[0]) != fingerprint():
+        return []
+    return [json.loads(line) for line in lines[1:]]
+
+
+def save(path: Path, finished: list[dict]) -> None:
+    """Writes all chunks to a new file and puts it in place at once, so that no line is ever half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(fingerprint()) + "\n")
-    return []
+    new = path.with_suffix(".new")
+    new.write_text("".join(json.dumps(line) + "\n" for line in (fingerprint(), *finished)))
+    new.replace(path)
 
 
 def start_worker(cores) -> None:
@@ -217,23 +223,24 @@ def start_worker(cores) -> None:
     jax.config.update("jax_enable_x64", True)
 
 
-def sweep(name: str, quick: bool, path: Path) -> Iterator[dict]:
-    """Every chunk, the finished ones first."""
+def sweep(name: str, quick: bool, path: Path) -> None:
+    """Does the chunks that are not finished, and saves now and then."""
     finished = finished_chunks(path)
-    yield from finished
-    every = range(0, CHUNKS, CHUNKS // QUICK_CHUNKS) if quick else range(CHUNKS)
     done = {chunk["chunk"] for chunk in finished}
+    every = range(0, CHUNKS, CHUNKS // QUICK_CHUNKS) if quick else range(CHUNKS)
     tasks = [(name, chunk) for chunk in every if chunk not in done]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     for core in cores:
         queue.put(core)
-    with context.Pool(len(cores), start_worker, (queue,)) as pool, path.open("a") as state:
-        for chunk in pool.imap_unordered(run_chunk, tasks):
-            state.write(json.dumps(chunk) + "\n")
-            state.flush()
-            yield chunk
+    with context.Pool(len(cores), start_worker, (queue,)) as pool:
+        chunks = pool.imap_unordered(run_chunk, tasks)
+        for chunk in tqdm(chunks, desc=name, initial=len(finished), total=len(every), unit="chunk"):
+            finished.append(chunk)
+            if len(finished) % SAVE_EVERY == 0:
+                save(path, finished)
+    save(path, finished)
 
 
 def records_of(name: str, total: dict[str, dict]) -> Iterator[dict]:
@@ -262,9 +269,7 @@ def run(names: list[str], quick: bool, output: Path) -> None:
     state = output / ("state-quick" if quick else "state")
     for name in names:
         check_truth(name)
-        total = QUICK_CHUNKS if quick else CHUNKS
-        for _ in tqdm(sweep(name, quick, state / f"{name}.jsonl"), desc=name, total=total, unit="chunk"):
-            pass
+        sweep(name, quick, state / f"{name}.jsonl")
     write([name for name in TRUTH if (state / f"{name}.jsonl").exists()], state, output)
 
 

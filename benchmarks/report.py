@@ -89,7 +89,9 @@ def write(name: str, title: str, records: Any, sections: Sequence[tuple[str, str
     """`name.json` with the records, `name.md` with the sections `(heading, text)`."""
     output.mkdir(parents=True, exist_ok=True)
     made_with = environment()
-    (output / f"{name}.json").write_text(json.dumps({"environment": made_with, "records": records}, indent=1) + "\n")
+    content = json.dumps({"environment": made_with, "records": records})
+    strict = json.loads(content, parse_constant=str)  # JSON has no infinity and no NaN
+    (output / f"{name}.json").write_text(json.dumps(strict, indent=1, allow_nan=False) + "\n")
     present = ", ".join(f"{k} {v}" for k, v in made_with["versions"].items() if v != "absent")
     missing = ", ".join(made_with["absent"]) or "none"
     head = (

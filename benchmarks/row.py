@@ -75,6 +75,7 @@ class Row:
         logarithm of the sum of the others' exponentials.
       case: for functions of numbers, the row of the contract that holds formulas and points.
       shapes: the shapes of the first argument that time is taken at.
+      compiled_shapes: further ones, too large to run often, whose memory is measured.
       interval: where its numbers are drawn from.
       argnums: the arguments that are differentiated.
     """
@@ -88,6 +89,7 @@ class Row:
     truth: tuple[Callable, Callable, Callable] | None = None
     case: Case | None = None
     shapes: tuple[tuple[int, ...], ...] = ((CACHE_SIZED,), (MEMORY_SIZED,))
+    compiled_shapes: tuple[tuple[int, ...], ...] = ()
     interval: tuple[float, float] = (-4.0, 4.0)
     argnums: tuple[int, ...] = (0,)
 

@@ -17,7 +17,7 @@ LOGISTIC, PIECEWISE, COUNTS = "logistic", "piecewise linear", "counts"
 SOFTMAX, CROSS_ENTROPY = "softmax", "cross entropy"
 # Many short rows, and few long ones; from the size of a cache to beyond it.
 LOGITS = ((2048, 128), (256, 1024), (64, 32768), (16, 131072))
-TOKENS, FEATURES = 512, 256
+TOKENS, MANY_TOKENS, FEATURES = 512, 8192, 256
 VOCABULARIES = (4096, 32768, 131072)
 
 
@@ -178,7 +178,8 @@ def vocabulary_row(classes: int) -> Row:
         return jnp.eye(hidden.shape[-1], classes, dtype=hidden.dtype), labels
 
     name = f"linear_softmax_cross_entropy, {classes} classes"
-    return _linear_row(name, "mean", jnp.mean, layer, shapes=((TOKENS, FEATURES),), argnums=(0, 1))
+    shapes = {"shapes": ((TOKENS, FEATURES),), "compiled_shapes": ((MANY_TOKENS, FEATURES),)}
+    return _linear_row(name, "mean", jnp.mean, layer, **shapes, argnums=(0, 1))
 
 
 CROSS_ENTROPY_ROWS = (
