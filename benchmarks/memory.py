@@ -88,7 +88,9 @@ def draw(figure, records) -> None:
 
 
 def run(only=(), quick=False, output: Path = report.RESULTS) -> list[dict]:
-    tasks = [(row, shape, dtype) for row in report.chosen(ROWS, only) for shape in row.sizes(quick) for dtype in DTYPES]
+    rows = report.chosen(ROWS, only)
+    shapes = {row: row.sizes(quick) + ([] if quick else list(row.compiled_shapes)) for row in rows}
+    tasks = [(row, shape, dtype) for row in rows for shape in shapes[row] for dtype in DTYPES]
     records = []
     for row, shape, dtype in (progress := tqdm(tasks, unit="row")):
         progress.set_description(f"{row.name}, {dtype}")
