@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ulp import normal_range
+from ulp import neighbours, normal_range
 
 INF, NAN = np.inf, np.nan
 # A product's rounding error is 2**-24 of it, and so may its correction be of the result.
@@ -90,3 +90,17 @@ def constant(number):
 def in_option(function, option, data):
     """`function(data, option=v)` as a function of `v`, the data in the dtype of `v`."""
     return lambda v: function(jnp.full(jnp.shape(v), data, v.dtype), **{option: v})
+
+
+def sample(case, dtype, count):
+    """Points of all magnitudes, evenly spread ones, and the neighbours of every special point, inside the domain."""
+    rng = np.random.default_rng(0)
+    info = jnp.finfo(dtype)
+    magnitudes = 2.0 ** rng.uniform(info.minexp, info.maxexp, count) * rng.choice([-1, 1], count)
+    even = rng.uniform(*case.points, count)
+    near = [neighbours(point, count // 20, dtype) for point in case.special]
+    with np.errstate(over="ignore"):
+        points = np.concatenate([magnitudes.astype(dtype), even.astype(dtype), *near])
+    wide = points.astype(np.float64)
+    normal = np.isfinite(wide) & (np.abs(wide) >= float(info.tiny))
+    return points[normal & case.contains(wide, dtype)]

@@ -11,6 +11,7 @@ from jax import export
 from jax.experimental import checkify
 
 from cases import CASES
+from contract import sample
 from references import MP, MPMATH_BITS
 from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbours, spacing
 
@@ -52,20 +53,6 @@ def worst(case, order, points, got, expected_at, dtype):
 def assert_within(budget, found):
     error, where = found
     assert error <= budget, f"{error:.3f} ulp > {budget}: {where}"
-
-
-def sample(case, dtype, count):
-    """Points of all magnitudes, evenly spread ones, and the neighbours of every special point, inside the domain."""
-    rng = np.random.default_rng(0)
-    info = jnp.finfo(dtype)
-    magnitudes = 2.0 ** rng.uniform(info.minexp, info.maxexp, count) * rng.choice([-1, 1], count)
-    even = rng.uniform(*case.points, count)
-    near = [neighbours(point, count // 20, dtype) for point in case.special]
-    with np.errstate(over="ignore"):
-        points = np.concatenate([magnitudes.astype(dtype), even.astype(dtype), *near])
-    wide = points.astype(np.float64)
-    normal = np.isfinite(wide) & (np.abs(wide) >= float(info.tiny))
-    return points[normal & case.contains(wide, dtype)]
 
 
 @functools.partial(jax.jit, static_argnums=0)
