@@ -86,10 +86,14 @@ def _centred_softmax_jvp(axes, names, primals, tangents):
 
 
 def minus_mean(t: jax.Array, centred: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """`t` less its mean under a softmax; in the transpose the 1 of the centre cancels before small terms are added."""
-    negative = -t
-    at_centre = row_sum(jnp.where(jnp.signbit(centred), negative, 0), axes, names)
-    return (at_centre - negative) - weighted_sum(centred, t, axes, names)
+    """`t` less its mean under a softmax.
+
+    At the centre the difference from it is 0 by selection, so that in the transpose the large cotangent there is never
+    added to the small ones of all others, which would be lost.
+    """
+    centre = jnp.signbit(centred)
+    at_centre = row_sum(jnp.where(centre, t, 0), axes, names)
+    return jnp.where(centre, 0, t - at_centre) - weighted_sum(centred, t, axes, names)
 
 
 def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:

@@ -70,6 +70,30 @@ def test_hard_rows_are_right(dtype):
     check_all(dtype, x)
 
 
+@jax.jit
+def gradients_of(x, cotangent):
+    return [jax.vjp(function, x)[1](cotangent)[0] for function in (jaxact.softmax, jaxact.log_softmax)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_of_any_cotangent_keep_the_small_terms_at_a_confident_logit(dtype):
+    """The large cotangent there cancels; what is left is of the size of the others, against which it is measured."""
+    x = np.concatenate(list(rows.hard_rows(dtype, 20).values()))
+    cotangent = np.random.default_rng(1).normal(size=x.shape).astype(dtype)
+    p = rows.softmax(x)
+    at_leader = np.asarray(leader(jnp.asarray(x)))
+    centred = rows.centred_softmax(x, at_leader)
+    for weights, got in zip((p * cotangent, cotangent.astype(np.longdouble)), gradients_of(x, cotangent), strict=True):
+        at_others, at_centre = np.where(at_leader, 0, weights), np.where(at_leader, weights, 0).sum(-1, keepdims=True)
+        others, sizes = (v.sum(-1, keepdims=True) for v in (at_others, np.abs(at_others)))
+        expected = np.where(at_leader, -p * others - weights * centred, weights - p * (others + at_centre))
+        size = np.where(
+            at_leader, p * sizes + np.abs(weights * centred), np.abs(weights) + p * (sizes + abs(at_centre))
+        )
+        # Products of small probabilities end before their sums do.
+        assert errors(got, expected, jnp.dtype(dtype), size, (2.0**24, 1.0)).max() <= 16
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("classes", [10, 1000, 50257, 131072])
