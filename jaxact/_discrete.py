@@ -77,7 +77,7 @@ def gumbel_softmax(
 
     def core(x, temperature):
         scores = _perturbed(x, gumbel(key, x.shape, x.dtype), axes)
-        soft = _softmax(_tempered(scores, temperature, axes), axes)
+        soft = softmax.softmax(_tempered(scores, temperature, axes), axes, ())
         return pin(_one_hot(scores, temperature, axes), soft) if hard else soft
 
     return rounded_once(core, logits, temperature, broadcast=False)
@@ -116,7 +116,7 @@ def argmax_ste(logits: ArrayLike, /, *, temperature: ArrayLike = 1.0, axis: int 
     logits, temperature, axes = _arguments("argmax_ste", logits, temperature, axis)
 
     def core(x, temperature):
-        return pin(_one_hot(x, temperature, axes), _softmax(_tempered(x, temperature, axes), axes))
+        return pin(_one_hot(x, temperature, axes), softmax.softmax(_tempered(x, temperature, axes), axes, ()))
 
     return rounded_once(core, logits, temperature, broadcast=False)
 
@@ -237,25 +237,9 @@ def _tempered_jvp(axes, primals, tangents):
     return value, x_dot / _positive(temperature) - relevant * (temperature_dot / temperature)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _softmax(x, axes):
-    """Softmax, whose gradient is right also where one probability is close to 1 and all of the row is weighted."""
-    return softmax.softmax(x, axes, ())
-
-
-@_softmax.defjvp
-def _softmax_jvp(axes, primals, tangents):
-    (x,), (t,) = primals, tangents
-    p, from_mean = _softmax_and_from_mean(x, t, axes)
-    return _softmax(x, axes), p * from_mean
-
-
 def _softmax_and_from_mean(x, t, axes):
-    """The softmax of `x`, and `t` less its mean under it; the sums leave the largest out, also in the transpose."""
-    centred = softmax.centred_softmax(x, axes, ())
-    centre = jnp.signbit(centred)
-    from_mean = _from_chosen(t, centre, axes) - softmax.weighted_sum(centred, t, axes, ())
-    return jnp.where(centre, 1 + centred, centred), from_mean
+    """The softmax of `x`, and `t` less its mean under it."""
+    return softmax.softmax(x, axes, ()), softmax.minus_mean(t, softmax.centred_softmax(x, axes, ()), axes, ())
 
 
 def _from_chosen(t, chosen, axes):
