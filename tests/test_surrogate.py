@@ -120,6 +120,21 @@ def test_a_slope_caught_in_a_closure_of_custom_jvp_gets_no_gradient():
     assert ours(0.5, 2.0) == 1
 
 
+def test_a_custom_gradient_has_no_forward_mode():
+    """As Spyx writes its surrogates."""
+
+    @jax.custom_gradient
+    def spike(x):
+        return jnp.heaviside(x, 0.0), lambda g: g / (1 + 25 * jnp.abs(x)) ** 2
+
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(spike, (0.1,), (1.0,))
+    ours = functools.partial(
+        lambda kernel, x: jaxact.surrogate_heaviside(x, kernel, gain=0.08), jaxact.FastSigmoid(25.0)
+    )
+    np.testing.assert_allclose(jax.jvp(ours, (0.1,), (1.0,))[1], jax.grad(spike)(0.1), rtol=1e-15, atol=0)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
