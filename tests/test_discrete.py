@@ -254,6 +254,7 @@ def plain_softmax(x):
 
 
 def same(got, expected):
+    """To the last bits of the largest element, as the plain formulas that are compared with subtract."""
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-14 * np.abs(expected).max())
 
 
