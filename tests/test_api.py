@@ -57,6 +57,18 @@ def test_the_table_of_the_readme_agrees():
     assert sorted(names) == sorted(jaxact.__all__)
 
 
+def test_the_readme_can_be_read_on_a_package_index():
+    """There no file of the repository is at hand, so that links and pictures must be addresses."""
+    targets = re.findall(r"\]\(([^)\s]*)", (ROOT / "README.md").read_text())
+    assert targets
+    assert all(target.startswith(("https://", "#")) for target in targets)
+
+
+def test_the_readme_lists_the_guides():
+    pages = re.findall(r"^\| .* \| `([a-z-]+\.md)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(pages) == sorted({path.name for path in (ROOT / "docs" / "guides").glob("*.md")} - {"index.md"})
+
+
 @each_function
 def test_signature(name):
     """Data is positional-only and options are keyword-only, with a default except where none makes sense."""

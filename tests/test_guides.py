@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-GUIDES = sorted((pathlib.Path(__file__).parents[1] / "docs" / "guides").glob("*.md"))
+PAGES = (pathlib.Path(__file__).parents[1] / "docs" / "guides").glob("*.md")
+GUIDES = sorted(page for page in PAGES if page.stem != "index")
 
 
 @pytest.fixture(autouse=True)
