@@ -13,13 +13,13 @@ SOURCES = (
 
 folder = Path(sys.argv[1])
 (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
-in_wheel = zipfile.ZipFile(wheel).namelist()
-in_sdist = [name.partition("/")[2] for name in tarfile.open(sdist).getnames()]
+with zipfile.ZipFile(wheel) as archive:
+    in_wheel = archive.namelist()
+with tarfile.open(sdist) as archive:
+    in_sdist = [name.partition("/")[2] for name in archive.getnames()]
 
 faults = [f"{name} does not belong into the wheel" for name in in_wheel if not name.startswith(("jaxact/", "jaxact-"))]
 faults += [f"{name} is left over" for name in in_wheel + in_sdist if LEFTOVERS & {*name.split("/")}]
 faults += [f"{name} is missing from the wheel" for name in ("jaxact/py.typed",) if name not in in_wheel]
 faults += [f"{name} is missing from the source distribution" for name in SOURCES if name not in in_sdist]
-if faults:
-    sys.exit("\n".join(faults))
-print(f"Wheel: {len(in_wheel)} files, all of jaxact; source distribution: {len(in_sdist)} files")
+sys.exit("\n".join(faults) or None)
