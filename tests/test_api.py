@@ -24,7 +24,7 @@ def test_all_lists_the_public_definitions():
         for module in pkgutil.iter_modules(jaxact.__path__)
         if module.name
         not in (
-            *("_checks", "_numerics", "_random", "_coefficients"),
+            *("_checks", "_numerics", "_random", "_coefficients", "_jit"),
             *("_logistic_core", "_softmax_core", "_cross_entropy_core"),
             *("_kernel_rules", "_kernel_inverses", "_bounded_shapes", "_tailed_shapes"),
         )
