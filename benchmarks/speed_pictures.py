@@ -6,11 +6,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks import report
+from benchmarks import reasons, report
 from benchmarks.row import OURS
 
 NOTE = (
-    "Medians, with half the distance of the quartiles in percent. `over jaxact`: how many times the time of jaxact's "
+    "Processor time on one core; on an accelerator, time. Medians, with half the distance of the quartiles in percent. `over jaxact`: how many times the time of jaxact's "
     "function it takes, with a 95 % confidence interval; above 1 jaxact is faster. The floor: how many times a copy of "
     "the argument, and one exponential of it, fit into that time."
 )
@@ -53,9 +53,8 @@ def behind_table(records) -> str:
     slower = [r for r in records if r["by"] != OURS and r["over ours, 95 %"][1] < 1 - NOISE]
     slower.sort(key=lambda r: r["over ours"])
     header = ("function", "shape", "mode", "by", "over jaxact")
-    return report.table(
-        header, [(r["function"], "x".join(map(str, r["shape"])), r["mode"], r["by"], ratio(r)) for r in slower]
-    )
+    lines = [(r["function"], "x".join(map(str, r["shape"])), r["mode"], r["by"], ratio(r)) for r in slower]
+    return f"{reasons.listed(r['function'] for r in slower)}\n\n{report.table(header, lines)}"
 
 
 def compile_table(records) -> str:
