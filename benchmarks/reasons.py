@@ -26,9 +26,7 @@ SMALL_PROBABILITIES = (
     "parts; a small probability keeps its digits. Logits are taken from their maximum before they are divided by the "
     "temperature, so that infinite ones share."
 )
-EVERY_NUMBER = (
-    "It tells apart more special numbers: NaN stays NaN in the slope, and edges have the slopes they promise."
-)
+EVERY_NUMBER = "NaN stays NaN in the slope as well, and edges have the slopes that are promised."
 
 REASONS = {
     "sigmoid": "Its derivative `sigmoid(x) * sigmoid(-x)` does not vanish in the tail, which takes two more products.",

@@ -10,9 +10,10 @@ from benchmarks import reasons, report
 from benchmarks.row import OURS
 
 NOTE = (
-    "Processor time on one core; on an accelerator, time. Medians, with half the distance of the quartiles in percent. `over jaxact`: how many times the time of jaxact's "
-    "function it takes, with a 95 % confidence interval; above 1 jaxact is faster. The floor: how many times a copy of "
-    "the argument, and one exponential of it, fit into that time."
+    "Processor time on one core; on an accelerator, elapsed time. Medians, with half the distance of the quartiles in "
+    "percent. `over jaxact`: how many times the time of jaxact's function it takes, with a 95 % confidence interval; "
+    "above 1 jaxact is faster. The floor: how many times a copy of the argument, and one exponential of it, fit into "
+    "that time."
 )
 NOISE = 0.05
 UNITS = ((1, "s"), (1e3, "ms"), (1e6, "µs"))
