@@ -13,19 +13,15 @@ def group_of(item):
     """Tests of one case, or of one kernel or function, or else of one file, share what is compiled and measured."""
     values = item.callspec.params if hasattr(item, "callspec") else {}
     which = values["case"].name if "case" in values else values.get("name", "")
-    return f"{item.path.name} {which}"
+    return item.path, which
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Tests of a group stand together, and go to the same worker."""
+def pytest_collection_modifyitems(items):
+    """Tests of a group stand together, so that with several processes nearly every group has one of its own."""
     groups = {}
     for position, item in enumerate(items):
         groups.setdefault(group_of(item), position)
     items.sort(key=lambda item: groups[group_of(item)])
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
 @pytest.fixture(autouse=True)

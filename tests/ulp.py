@@ -11,7 +11,7 @@ def spacing(magnitude, dtype):
     """The distance between neighbouring numbers of `dtype` at `magnitude`, a longdouble array."""
     info = jnp.finfo(dtype)
     exponent = np.frexp(magnitude)[1] - 1
-    return np.ldexp(np.longdouble(1), np.maximum(exponent, info.minexp) - info.nmant)
+    return np.ldexp(1.0, np.maximum(exponent, info.minexp) - info.nmant)
 
 
 def normal_range(dtype, margin):
