@@ -1,7 +1,8 @@
 """The generated coefficients are those that the script makes."""
 
-import fit_polynomials
 import pytest
+
+import fit_polynomials
 
 
 @pytest.mark.slow
