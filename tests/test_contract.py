@@ -18,13 +18,14 @@ from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbour
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 ORDERS = (0, 1, 2)
 CHUNK = 2**14  # points whose longdouble intermediate results fit the cache
+BLOCK = 2**15  # points that one call of a compiled program takes
 # The first row of every function is always checked; the others, of parameters, unless slow tests are left out.
 FIRST = tuple({case.function: case for case in reversed(CASES)}.values())
 THOROUGH = tuple(case for case in FIRST if case.thorough)
-# Half precision is the float32 core, rounded once: where only compatibility is checked, a row of each family shows it.
-ROUNDED = tuple(
-    case for case in THOROUGH if case.function in ("softplus", "relu", "poisson_nll", "soft_round", "fake_quantize")
-)
+# What is the same machinery for every function, where only compatibility is checked for a row of each family alone:
+# half precision, which is the float32 core, rounded once; the ways to run a function; flags and shapes.
+FAMILIES = "softplus", "relu", "poisson_nll", "sigmoid_binary_cross_entropy", "Gaussian", "soft_round", "fake_quantize"
+REPRESENTATIVE = tuple(case for case in THOROUGH if case.function in FAMILIES)
 
 
 def each(cases, quick):
@@ -33,7 +34,7 @@ def each(cases, quick):
     return pytest.mark.parametrize("case", parameters, ids=lambda case: case.name)
 
 
-each_function = each(THOROUGH, THOROUGH)
+each_function = each(THOROUGH, REPRESENTATIVE)
 each_case = each(CASES, FIRST)
 each_case_in_depth = each(CASES, THOROUGH)
 
@@ -43,7 +44,7 @@ def each_case_and(dtypes):
     parameters = [
         pytest.param(
             *(case, dtype),
-            marks=() if case in (ROUNDED if jnp.finfo(dtype).bits == 16 else THOROUGH) else pytest.mark.slow,
+            marks=() if case in (REPRESENTATIVE if jnp.finfo(dtype).bits == 16 else THOROUGH) else pytest.mark.slow,
             id=f"{dtype}-{case.name}",
         )
         for dtype in dtypes
@@ -79,59 +80,50 @@ def assert_within(budget, found):
     assert error <= budget, f"{error:.3f} ulp > {budget}: {where}"
 
 
-def spread(case, dtype):
-    """Points of the whole domain: in half precision every number, in float32 every 977th and the neighbours of all."""
-    if dtype == np.float64:
-        return sample(case, dtype, 600)
-    step, count = 1, 0
-    if dtype == np.float32:
-        step, count = (977, 100_000) if case.varies_data and case.thorough else (9770, 10_000)
-    special = [neighbours(point, count, dtype) for point in case.special if count]
-    points = np.concatenate([bit_patterns(step, dtype), *special])
-    return points[case.contains(points.astype(np.float64), dtype)]
+@functools.partial(jax.jit, static_argnums=0)
+def _of_block(case, points):
+    return [derivative(case.fun, order)(points) for order in ORDERS]
 
 
-def edges(case, dtype):
-    return np.array([*(x for x, _ in case.edges), np.nan]).astype(dtype)
+def value_slope_and_bend(case, points):
+    """All three in one program, for blocks of one size, so that it is compiled once for every dtype."""
+    blocks = np.resize(points, (-(-points.size // BLOCK), BLOCK))
+    results = np.stack([np.stack(_of_block(case, block)) for block in blocks], axis=1)
+    return results.reshape(len(ORDERS), -1)[:, : points.size]
 
 
-def outside(case, dtype):
-    low, high = case.domain
-    points = np.array([low - 1e-3, low - 1, low - 1e30, high + 1e-3, high + 1, high + 1e30])
-    return points[np.isfinite(points) & (dtype in (np.float32, np.float64))].astype(dtype)
-
-
-@functools.lru_cache(maxsize=len(DTYPES))
-def measured(case, dtype):
-    """The points of each kind, and value, slope and bend there; in one program, as it is compiling that takes long."""
-    kinds = spread, edges, outside
-    points = [kind(case, dtype) for kind in kinds]
-    results = jax.jit(lambda x: [derivative(case.fun, order)(x) for order in ORDERS])(np.concatenate(points))
-    parts = np.split(np.stack(results), np.cumsum([len(part) for part in points])[:-1], axis=1)
-    return dict(zip(kinds, zip(points, parts, strict=True), strict=True))
-
-
-def assert_right(case, dtype, expected):
+def assert_right(case, points, expected):
     """Value, first and second derivative are within the budget."""
-    points, results = measured(case, jnp.dtype(dtype))[spread]
-    for order, got in enumerate(results):
-        budget = getattr(case.budget, points.dtype.name)[order]
-        assert_within(budget, worst(case, order, points, got, expected, points.dtype))
+    dtype = points.dtype
+    for order, got in enumerate(value_slope_and_bend(case, points)):
+        budget = getattr(case.budget, dtype.name)[order]
+        assert_within(budget, worst(case, order, points, got, expected, dtype))
 
 
 @each_case_in_depth
 def test_float64_is_right(case):
-    assert_right(case, np.float64, expected_exactly)
+    assert_right(case, sample(case, np.float64, 600), expected_exactly)
 
 
 @each_case_in_depth
+def test_float32_is_right(case):
+    assert_right(case, sample(case, np.float32, 10_000), expected_long)
+
+
+@pytest.mark.slow
+@each_case
 def test_float32_is_right_at_every_977th_number(case):
-    assert_right(case, np.float32, expected_long)
+    dtype = np.float32
+    step, count = (977, 100_000) if case.varies_data and case.thorough else (9770, 10_000)
+    special = [neighbours(point, count, np.float32) for point in case.special]
+    points = np.concatenate([bit_patterns(step, np.float32), *special])
+    assert_right(case, points[case.contains(points.astype(np.float64), dtype)], expected_long)
 
 
 @each_case_and(["float16", "bfloat16"])
 def test_half_precision_is_right_at_every_number(case, dtype):
-    assert_right(case, dtype, expected_long)
+    points = bit_patterns(1, dtype)
+    assert_right(case, points[case.contains(points.astype(np.float64), dtype)], expected_long)
 
 
 @pytest.mark.slow
@@ -296,8 +288,8 @@ def test_third_derivatives_agree_with_each_other_and_with_differences(case):
 
 @each_case_and(DTYPES)
 def test_edges(case, dtype):
-    points, results = measured(case, jnp.dtype(dtype))[edges]
-    for order, result in enumerate(results):
+    points = np.array([*(x for x, _ in case.edges), np.nan]).astype(dtype)
+    for order, result in enumerate(value_slope_and_bend(case, points)):
         expected = np.array([*(numbers[order] for _, numbers in case.edges), case.at_nan[order]]).astype(dtype)
         checked = len(expected) - (not case.varies_data and order > 0)
         got, expected = result[:checked], expected[:checked]
@@ -307,8 +299,10 @@ def test_edges(case, dtype):
 
 @each_case
 def test_outside_the_domain_value_and_derivatives_are_nan(case):
-    if outside(case, np.float32).size:
-        results = measured(case, jnp.dtype(np.float32))[outside][1]
+    low, high = case.domain
+    outside = [x for x in (low - 1e-3, low - 1, low - 1e30, high + 1e-3, high + 1, high + 1e30) if np.isfinite(x)]
+    if outside:
+        results = value_slope_and_bend(case, np.array(outside, np.float32))
         assert np.all(np.isnan(results if case.varies_data else results[:1]))
 
 
