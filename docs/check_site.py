@@ -12,6 +12,8 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -46,7 +48,7 @@ LOOK = """async () => {
         places: [...document.querySelectorAll("[id]")].map(element => element.id),
     };
 }"""
-SCREENSHOTS = "index", "gallery", "api/index", "api/logistic", "api/kernels", "guides/index", "changelog"
+PHOTOGRAPHED = "index", "gallery", "api/index", "api/logistic", "api/kernels", "guides/*", "_modules/jaxact/_logistic"
 SIZES = {"wide": (1400, 900), "narrow": (400, 800)}
 
 
@@ -88,18 +90,19 @@ def check_links(pages: dict[str, dict], folder: Path, faults: list[str]) -> None
                 faults.append(f"{address}: {path} has no place {place}")
 
 
-def take_screenshots(context: BrowserContext, folder: Path) -> None:
-    """Takes one of every kind of page, wide and narrow, light and dark."""
+def take_screenshots(context: BrowserContext, addresses: Iterable[str], folder: Path) -> None:
+    """Takes one of each page, wide and narrow, light and dark."""
     folder.mkdir(parents=True, exist_ok=True)
     page = context.new_page()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
-            for address in SCREENSHOTS:
-                page.goto(f"{SITE}{address}.html")
+            for address in addresses:
+                page.goto(SITE + address)
                 page.evaluate(LOOK)
-                page.screenshot(path=folder / f"{address.replace('/', '-')}-{size}-{theme}.png", full_page=True)
+                name = address.removesuffix(".html").replace("/", "-")
+                page.screenshot(path=folder / f"{name}-{size}-{theme}.png", full_page=True)
 
 
 def main() -> None:
@@ -121,7 +124,8 @@ def main() -> None:
         page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
         pages = {address: look(page, address, faults) for address in addresses}
         if options.screenshots:
-            take_screenshots(context, options.screenshots)
+            chosen = [name for name in addresses if any(fnmatch(name, f"{kind}.html") for kind in PHOTOGRAPHED)]
+            take_screenshots(context, chosen, options.screenshots)
         context.close()
     check_links(pages, options.site, faults)
 

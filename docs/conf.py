@@ -10,8 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import jaxact
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import pictures
 
@@ -54,7 +53,6 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 def picture(name: str) -> list[str]:
     """The lines that show a picture in the variant that suits the page."""
-    description, _ = pictures.PICTURES[name]
     return [
         line
         for variant in ("light", "dark")
@@ -62,7 +60,7 @@ def picture(name: str) -> list[str]:
             "",
             f".. image:: /_pictures/{name}-{variant}.svg",
             f"   :class: only-{variant}",
-            f"   :alt: {description}",
+            f"   :alt: {pictures.PICTURES[name].description}",
             "   :loading: lazy",
             "",
         )
@@ -77,10 +75,10 @@ class Pictures(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Makes a grid of pictures, each with what it shows."""
         grid = nodes.container(classes=["pictures", f"pictures-{self.arguments[0]}"])
-        for name, (description, _) in pictures.SECTIONS[self.arguments[0]].items():
-            caption = f":py:obj:`{name} <jaxact.{name}>`" if name in jaxact.__all__ else description
+        for name, (caption, *_) in pictures.SECTIONS[self.arguments[0]].items():
+            text = f":py:obj:`{caption} <jaxact.{caption}>`" if caption in jaxact.__all__ else caption
             cell = nodes.container()
-            cell += self.parse_text_to_nodes("\n".join([*picture(name), caption]))
+            cell += self.parse_text_to_nodes("\n".join([*picture(name), text]))
             grid += cell
         return [grid]
 
@@ -90,7 +88,7 @@ def draw_pictures(_app: Sphinx) -> None:
     missing = set(jaxact.__all__) - set(pictures.PICTURES)
     if missing:
         raise ConfigError(f"docs/pictures has no picture of {', '.join(sorted(missing))}")
-    pictures.draw_all(HERE / "_pictures")
+    pictures.draw_all(Path(__file__).parent / "_pictures")
 
 
 def add_picture(_app: Sphinx, _what: str, name: str, _object: object, _options: object, lines: list[str]) -> None:

@@ -15,7 +15,7 @@ from pictures import style
 POINTS, SAMPLES = 800, 250
 LOGISTIC = jaxact.Logistic(6.0)
 KEY = jax.random.key(4)
-LOGITS = "x, the first of the logits (x, 0, −1)"
+LOGITS = "x, the first of the logits (x, 0, -1)"
 KERNEL = "x; Logistic(6)"
 
 
@@ -46,7 +46,11 @@ def of_logits(function: Callable[..., jax.Array], *more: jax.Array, label: str =
 
 def of_one_draw(function: Callable[..., jax.Array]) -> Curve:
     """The first element of a sample, with the same noise for every logit."""
-    return Curve(jax.vmap(lambda x: function(KEY, logits(x))[0]), (-6.0, 6.0), f"{LOGITS[:-1]}; one draw of the noise)")
+    return Curve(
+        jax.vmap(lambda x: function(KEY, logits(x))[0]),
+        (-6.0, 6.0),
+        "x of the logits (x, 0, -1); one draw of the noise",
+    )
 
 
 def of_kernel(function: Callable[..., jax.Array], **options: float) -> Curve:
@@ -76,7 +80,7 @@ FAMILIES: dict[str, dict[str, Curve]] = {
     "logistic": {
         "sigmoid": Curve(jaxact.sigmoid, (-8.0, 8.0)),
         "log_sigmoid": Curve(jaxact.log_sigmoid, (-8.0, 8.0)),
-        "logit": Curve(jaxact.logit, (0.001, 0.999), "p", (-15.0, 15.0)),
+        "logit": Curve(jaxact.logit, (1e-5, 1 - 1e-5), "p", (-15.0, 15.0)),
         "tanh": Curve(jaxact.tanh),
         "softplus": Curve(jaxact.softplus, (-6.0, 6.0)),
         "softplus_inverse": Curve(jaxact.softplus_inverse, (0.01, 5.0), "y", (-4.0, 5.0)),
@@ -97,15 +101,15 @@ FAMILIES: dict[str, dict[str, Curve]] = {
         "softmax_cross_entropy": of_logits(
             jaxact.softmax_cross_entropy,
             jnp.array([0.7, 0.2, 0.1]),
-            label="x; logits (x, 0, −1), labels (0.7, 0.2, 0.1)",
+            label="x; logits (x, 0, -1), labels (0.7, 0.2, 0.1)",
         ),
         "softmax_cross_entropy_with_integer_labels": of_logits(
-            jaxact.softmax_cross_entropy_with_integer_labels, jnp.array(0), label="x; logits (x, 0, −1), label 0"
+            jaxact.softmax_cross_entropy_with_integer_labels, jnp.array(0), label="x; logits (x, 0, -1), label 0"
         ),
         "sigmoid_binary_cross_entropy": Curve(
             lambda x: jaxact.sigmoid_binary_cross_entropy(x, jnp.full_like(x, 0.8)), (-8.0, 8.0), "x; label 0.8"
         ),
-        "linear_softmax_cross_entropy": Curve(_linear, (-8.0, 8.0), "x, the hidden unit; kernel (1, 0, −1/2), label 0"),
+        "linear_softmax_cross_entropy": Curve(_linear, (-8.0, 8.0), "x, the hidden unit; kernel (1, 0, -1/2), label 0"),
     },
     "counts": {
         "poisson_nll": Curve(lambda x: jaxact.poisson_nll(x, jnp.full_like(x, 3.0)), (-3.0, 2.2), "log rate; count 3"),
@@ -123,9 +127,11 @@ FAMILIES: dict[str, dict[str, Curve]] = {
     },
     "soft": {f"soft_{name}": of_kernel(getattr(jaxact, f"soft_{name}")) for name in STEPS}
     | {
-        "soft_round_inverse": Curve(lambda y: jaxact.soft_round_inverse(y, LOGISTIC), (-2.4, 2.4), "y; Logistic(6)"),
+        "soft_round_inverse": Curve(
+            lambda y: jaxact.soft_round_inverse(y, LOGISTIC), (-2.4, 2.4), "y; Logistic(6)", (-6.0, 6.0)
+        ),
         "soft_round_conditional_mean": Curve(
-            lambda y: jaxact.soft_round_conditional_mean(y, LOGISTIC), (-2.4, 2.4), "y; Logistic(6)"
+            lambda y: jaxact.soft_round_conditional_mean(y, LOGISTIC), (-2.4, 2.4), "y; Logistic(6)", (-6.0, 6.0)
         ),
     },
     "surrogates": {f"surrogate_{name}": of_kernel(getattr(jaxact, f"surrogate_{name}")) for name in STEPS},
@@ -152,10 +158,10 @@ FAMILIES: dict[str, dict[str, Curve]] = {
 
 # What activations become when they follow one another.
 COMPOSITIONS = {
-    "tanh(−2x − 1.5)": Curve(lambda x: jaxact.tanh(-2 * x - 1.5), (-3.0, 2.0)),
+    "tanh(-2x - 1.5)": Curve(lambda x: jaxact.tanh(-2 * x - 1.5), (-3.0, 2.0)),
     "sigmoid(3 tanh(2x))": Curve(lambda x: jaxact.sigmoid(3 * jaxact.tanh(2 * x)), (-2.5, 2.5)),
     "tanh(softplus(x))": Curve(lambda x: jaxact.tanh(jaxact.softplus(x))),
-    "softplus(x) − softplus(x − 1)": Curve(lambda x: jaxact.softplus(x) - jaxact.softplus(x - 1), (-5.0, 6.0)),
+    "softplus(x) - softplus(x - 1)": Curve(lambda x: jaxact.softplus(x) - jaxact.softplus(x - 1), (-5.0, 6.0)),
     "x sigmoid(x), the swish": Curve(lambda x: x * jaxact.sigmoid(x), (-6.0, 4.0)),
     "x tanh(softplus(x)), the mish": Curve(lambda x: x * jaxact.tanh(jaxact.softplus(x)), (-6.0, 4.0)),
     "softplus_inverse(softplus(x) + 1)": Curve(lambda x: jaxact.softplus_inverse(jaxact.softplus(x) + 1), (-5.0, 5.0)),
@@ -176,8 +182,8 @@ def orders(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[ja
 
 def broken(y: np.ndarray) -> np.ndarray:
     """`y` with a gap wherever it jumps, so that no line is drawn there."""
-    jumps = np.abs(np.diff(y, append=y[-1])) > 0.2
-    smooth = ~(jumps & (np.abs(np.diff(y, prepend=y[0])) < 0.1))
+    jumps = np.abs(np.diff(y, append=y[-1])) > 0.08
+    smooth = ~(jumps & (np.abs(np.diff(y, prepend=y[0])) < 0.03))
     return np.where(smooth, y, np.nan)
 
 
@@ -194,8 +200,8 @@ def draw(curve: Curve) -> Figure:
         few = slice(None, None, POINTS // SAMPLES)
         axes.plot(x[few], value[few], ".", color=style.PURPLE, ms=4, label="samples")
         style.line(axes, x, curve.mean(x), 0, "mean")
-    style.line(axes, x, broken(first), 1, "1st derivative")
-    style.line(axes, x, broken(second), 2, "2nd")
+    style.line(axes, x, broken(first), 1, "slope")
+    style.line(axes, x, broken(second), 2, "2nd derivative")
     style.legend(axes, 4)
     axes.set(xlabel=curve.label, xlim=curve.interval)
     if curve.heights:

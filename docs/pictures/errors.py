@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxact
-from pictures import curves, style
+from pictures import style
 
 LN2 = float(np.log(2.0))
 FLOOR = 0.1  # errors below this, exact results among them, are drawn here
@@ -52,7 +52,7 @@ COMPARISONS = {
     "softplus_inverse around ln 2": Comparison(
         lambda y: mpmath.log(mpmath.expm1(y)),
         {
-            "y + log(-expm1(-y)), TFP": lambda y: y + jnp.log(-jnp.expm1(-y)),
+            "y + log(-expm1(-y)), as TFP": lambda y: y + jnp.log(-jnp.expm1(-y)),
             "log(expm1(y))": lambda y: jnp.log(jnp.expm1(y)),
             "jaxact": jaxact.softplus_inverse,
         },
@@ -67,27 +67,26 @@ COMPARISONS = {
         "distance of p from 1/2",
         lambda p: np.abs(p.astype(np.float64) - 0.5),
     ),
-    "First derivative of sigmoid": Comparison(
+    "The first derivative of sigmoid": Comparison(
         _bump, {"jax.nn": slope(jax.nn.sigmoid), "jaxact": slope(jaxact.sigmoid)}, TAIL, "x"
     ),
-    "Second derivative of softplus": Comparison(
+    "The second derivative of softplus": Comparison(
         _bump, {"jax.nn": slope(slope(jax.nn.softplus)), "jaxact": slope(slope(jaxact.softplus))}, TAIL, "x"
     ),
-    "First derivative of tanh": Comparison(
+    "The first derivative of tanh": Comparison(
         lambda x: mpmath.sech(x) ** 2, {"jax.numpy": slope(jnp.tanh), "jaxact": slope(jaxact.tanh)}, TAIL / 2, "x"
     ),
     "log_softmax of a confident logit": Comparison(
         lambda x: -mpmath.log1p(mpmath.exp(-x) + mpmath.exp(-3 - x)),
         {"jax.nn": _confident(jax.nn.log_softmax), "jaxact": _confident(jaxact.log_softmax)},
         TAIL,
-        "x, the first of the logits (x, 0, −3)",
+        "x, the first of the logits (x, 0, -3)",
     ),
 }
 
 
-def draw(title: str) -> Figure:
+def draw(comparison: Comparison) -> Figure:
     """The picture of one comparison."""
-    comparison = COMPARISONS[title]
     points = comparison.points
     with mpmath.workdps(60):
         truth = [comparison.truth(mpmath.mpf(float(point))) for point in points]
@@ -97,18 +96,17 @@ def draw(title: str) -> Figure:
             [float(abs(mpmath.mpf(float(y)) - true) / float(ulp)) for y, true, ulp in zip(*row, strict=True)]
             for row in ((np.asarray(values), truth, spacing) for values in computed)
         ]
-    figure = Figure((4.2, 3.1))
+    figure = Figure((4.2, 2.9))
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.14, right=0.98, bottom=0.15, top=0.76)
+    figure.subplots_adjust(left=0.14, right=0.98, bottom=0.16, top=0.83)
     x = comparison.position(points) if comparison.position else points
     for index, (name, marker) in enumerate(zip(comparison.functions, "ox^"[3 - len(errors) :], strict=True)):
         last = index == len(errors) - 1
-        colour = style.BLUE if last else (style.VERMILLION, style.ORANGE)[index]
+        colour = style.BLUE if last else (style.VERMILLION, style.GREEN)[index]
         heights = np.maximum(errors[index], FLOOR)
         axes.plot(x, heights, marker, color=colour, ms=3.5, mew=0.9, fillstyle="none", label=name)
     axes.set(yscale="log", ylim=(FLOOR / 1.5, 5e8), xlabel=comparison.label, ylabel="error in ulp")
     if comparison.position:
         axes.set_xscale("log")
-    axes.set_title(title, loc="left", pad=38)
     style.legend(axes, 2)
     return figure

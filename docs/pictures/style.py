@@ -31,10 +31,10 @@ SETTINGS = {
     "grid.color": FAINT,
     "grid.linewidth": 0.7,
     "legend.borderaxespad": 0.1,
-    "legend.columnspacing": 1.2,
+    "legend.columnspacing": 1.0,
     "legend.fontsize": 9,
     "legend.frameon": False,
-    "legend.handlelength": 2.2,
+    "legend.handlelength": 1.9,
     "legend.labelcolor": INK,
     "lines.linewidth": 1.9,
     "path.simplify_threshold": 0.2,
@@ -45,7 +45,7 @@ SETTINGS = {
 }
 
 
-def line(axes: Axes, x: ArrayLike, y: ArrayLike, index: int, label: str) -> None:
+def line(axes: Axes, x: ArrayLike, y: ArrayLike, index: int, label: str | None = None) -> None:
     """Draws the curve of that number, whose colour and dashes are the same in all pictures."""
     axes.plot(x, y, color=COLOURS[index], ls=DASHES[index % len(DASHES)], label=label)
 
