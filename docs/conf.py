@@ -28,7 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_pictures", "pictures"]
 
 # In docstrings `softplus` is a link, where it names something public, and `x` is not.
 default_role = "autolink"
