@@ -182,9 +182,9 @@ def orders(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[ja
 
 def broken(y: np.ndarray) -> np.ndarray:
     """`y` with a gap wherever it jumps, so that no line is drawn there."""
-    jumps = np.abs(np.diff(y, append=y[-1])) > 0.08
-    smooth = ~(jumps & (np.abs(np.diff(y, prepend=y[0])) < 0.03))
-    return np.where(smooth, y, np.nan)
+    steps = np.abs(np.diff(y, append=y[-1]))
+    jumps = (steps > 0.08) & (steps > 5 * np.abs(np.diff(y, prepend=y[0])))
+    return np.where(jumps, np.nan, y)
 
 
 def draw(curve: Curve) -> Figure:
@@ -201,7 +201,7 @@ def draw(curve: Curve) -> Figure:
         axes.plot(x[few], value[few], ".", color=style.PURPLE, ms=4, label="samples")
         style.line(axes, x, curve.mean(x), 0, "mean")
     style.line(axes, x, broken(first), 1, "slope")
-    style.line(axes, x, broken(second), 2, "2nd derivative")
+    style.line(axes, x, broken(second), 2, "2nd derivative" if curve.mean is None else "2nd")
     style.legend(axes, 4)
     axes.set(xlabel=curve.label, xlim=curve.interval)
     if curve.heights:
