@@ -4,6 +4,8 @@ The one idea: no term is formed that a later one has to cancel. The negative bin
 limit, so that a dispersion of 0 is an ordinary argument, with an ordinary derivative.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax
@@ -13,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
 from jaxact._coefficients import GAUSS_LEGENDRE
+from jaxact._jit import jitted
 from jaxact._logistic_core import mean_log1p, softplus
 from jaxact._numerics import finite, rounded_once
 
@@ -21,7 +24,7 @@ STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 
 STIRLING_START = {"float32": 3, "float64": 8}
 
 
-@functools.partial(jax.jit, static_argnames=("log_input", "full"))
+@jitted("log_input", "full")
 def poisson_nll(log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = True, full: bool = False) -> jax.Array:
     r"""Poisson negative log-likelihood of each count.
 
@@ -61,7 +64,7 @@ def poisson_nll(log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = 
     return rounded_once(core, log_rate, counts)
 
 
-@functools.partial(jax.jit, static_argnames="full")
+@jitted("full")
 def negative_binomial_nll(
     log_mean: ArrayLike, counts: ArrayLike, /, *, dispersion: ArrayLike, full: bool = False
 ) -> jax.Array:

@@ -4,7 +4,7 @@ The one idea: no probability is subtracted from 1, and no logarithm taken of one
 so that loss and gradient of a confident prediction keep their digits until they underflow.
 """
 
-import functools
+from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,12 @@ from jax.typing import ArrayLike
 from jaxact import _checks as checks
 from jaxact import _softmax_core as softmax_core
 from jaxact._cross_entropy_core import binary_nll, expectation, integer_label_nll, is_zero
+from jaxact._jit import jitted
 from jaxact._numerics import rounded_once
 from jaxact._softmax import AxisName
 
 
-@functools.partial(jax.jit, static_argnames=("axis", "axis_name"))
+@jitted("axis", "axis_name")
 def softmax_cross_entropy(
     logits: ArrayLike,
     labels: ArrayLike,
@@ -73,7 +74,7 @@ def softmax_cross_entropy(
     return jnp.squeeze(rounded_once(core, logits, labels), axes)
 
 
-@functools.partial(jax.jit, static_argnames=("axis", "axis_name"))
+@jitted("axis", "axis_name")
 def softmax_cross_entropy_with_integer_labels(
     logits: ArrayLike,
     labels: ArrayLike,
@@ -142,7 +143,7 @@ def softmax_cross_entropy_with_integer_labels(
     return jnp.squeeze(rounded_once(core, logits, *options.values(), broadcast=False), axis)
 
 
-@jax.jit
+@jitted()
 def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike, /) -> jax.Array:
     r"""Cross entropy of independent yes-or-no questions.
 

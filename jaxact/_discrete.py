@@ -4,6 +4,8 @@ The one idea: sample by adding noise and comparing, which works for logits of an
 softmax or a sigmoid to the result without adding anything to it. So a sample is exactly 0 and 1 in every dtype.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax
@@ -14,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxact import _checks as checks
 from jaxact import _logistic_core as logistic
 from jaxact import _softmax_core as softmax
+from jaxact._jit import jitted
 from jaxact._numerics import rounded_once, zero_unless_nan
 from jaxact._random import gumbel, uniform_and_complement
 from jaxact._surrogate import pin
@@ -22,7 +25,7 @@ from jaxact._surrogate import pin
 FAR_BELOW = -1e3
 
 
-@functools.partial(jax.jit, static_argnames=("hard", "axis"))
+@jitted("hard", "axis")
 def gumbel_softmax(
     key: ArrayLike,
     logits: ArrayLike,
@@ -83,7 +86,7 @@ def gumbel_softmax(
     return rounded_once(core, logits, temperature, broadcast=False)
 
 
-@functools.partial(jax.jit, static_argnames="axis")
+@jitted("axis")
 def argmax_ste(logits: ArrayLike, /, *, temperature: ArrayLike = 1.0, axis: int = -1) -> jax.Array:
     r"""The largest logit as a one-hot vector, with the derivatives of softmax.
 
@@ -121,7 +124,7 @@ def argmax_ste(logits: ArrayLike, /, *, temperature: ArrayLike = 1.0, axis: int 
     return rounded_once(core, logits, temperature, broadcast=False)
 
 
-@jax.jit
+@jitted()
 def bernoulli_ste(key: ArrayLike, logits: ArrayLike, /) -> jax.Array:
     r"""Samples that are 1 with the probability that the sigmoid gives, and differentiate as that probability.
 
@@ -155,7 +158,7 @@ def bernoulli_ste(key: ArrayLike, logits: ArrayLike, /) -> jax.Array:
     return rounded_once(functools.partial(_bernoulli, key), checks.floating("bernoulli_ste", "logits", logits))
 
 
-@functools.partial(jax.jit, static_argnames="axis")
+@jitted("axis")
 def reinmax(key: ArrayLike, logits: ArrayLike, /, *, temperature: ArrayLike = 1.0, axis: int = -1) -> jax.Array:
     r"""A one-hot sample from a categorical distribution, whose gradient is right to second order.
 

@@ -4,6 +4,8 @@ The one idea: a step smoothed by a density is its distribution function, and the
 is a pytree whose leaves are its parameters, so that they are traced, annealed by a schedule and trained.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
 import typing

@@ -4,6 +4,8 @@ The one idea: what a kernel is good for follows from its shape, so that a kernel
 parameter and a shape, whose formulas are in `_bounded_shapes` and `_tailed_shapes`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import typing
 

@@ -4,6 +4,8 @@ The one idea: a few tokens at a time go through layer and loss. The derivative o
 too, so the pass that adds up the losses adds up the gradients beside them, and keeps no logits for later.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax
@@ -13,12 +15,13 @@ from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
 from jaxact._cross_entropy_core import integer_label_nll, is_zero
+from jaxact._jit import jitted
 
 # How many logits are held at a time, by default: so many that the matrix products are efficient.
 LOGITS = 2**24
 
 
-@functools.partial(jax.jit, static_argnames=("reduction", "chunk_size"))
+@jitted("reduction", "chunk_size")
 def linear_softmax_cross_entropy(
     hidden: ArrayLike,
     kernel: ArrayLike,

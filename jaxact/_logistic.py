@@ -4,16 +4,19 @@ Each function here guards its arguments, promotes, and calls its core in `_logis
 derivatives are. `beta` enters through an exactly rounded product, so that roots and tails stay right for any `beta`.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
 from jaxact import _logistic_core as core
+from jaxact._jit import jitted
 from jaxact._numerics import at_product, rounded_once
 
 
-@jax.jit
+@jitted()
 def sigmoid(x: ArrayLike, /) -> jax.Array:
     r"""Logistic sigmoid, with a derivative that keeps its tail.
 
@@ -39,7 +42,7 @@ def sigmoid(x: ArrayLike, /) -> jax.Array:
     return rounded_once(core.sigmoid, checks.floating("sigmoid", "x", x))
 
 
-@jax.jit
+@jitted()
 def log_sigmoid(x: ArrayLike, /) -> jax.Array:
     r"""Logarithm of the sigmoid, right in both tails.
 
@@ -65,7 +68,7 @@ def log_sigmoid(x: ArrayLike, /) -> jax.Array:
     return rounded_once(lambda v: -core.softplus(-v), checks.floating("log_sigmoid", "x", x))
 
 
-@jax.jit
+@jitted()
 def logit(p: ArrayLike, /) -> jax.Array:
     r"""Log odds, the inverse of the sigmoid, right to the last bits around 1/2.
 
@@ -93,7 +96,7 @@ def logit(p: ArrayLike, /) -> jax.Array:
     return rounded_once(core.logit, checks.floating("logit", "p", p))
 
 
-@jax.jit
+@jitted()
 def tanh(x: ArrayLike, /) -> jax.Array:
     r"""Hyperbolic tangent, with a derivative that keeps its tail.
 
@@ -119,7 +122,7 @@ def tanh(x: ArrayLike, /) -> jax.Array:
     return rounded_once(core.tanh, checks.floating("tanh", "x", x))
 
 
-@jax.jit
+@jitted()
 def softplus(x: ArrayLike, /, *, beta: ArrayLike = 1.0) -> jax.Array:
     r"""Softplus, a smooth rectifier that is always positive.
 
@@ -152,7 +155,7 @@ def softplus(x: ArrayLike, /, *, beta: ArrayLike = 1.0) -> jax.Array:
     return rounded_once(_scaled_softplus, x, _beta("softplus", beta, x))
 
 
-@jax.jit
+@jitted()
 def softplus_inverse(y: ArrayLike, /, *, beta: ArrayLike = 1.0) -> jax.Array:
     r"""Inverse of softplus: the parameter whose softplus is `y`.
 
@@ -189,7 +192,7 @@ def softplus_inverse(y: ArrayLike, /, *, beta: ArrayLike = 1.0) -> jax.Array:
     return rounded_once(_scaled_softplus_inverse, y, _beta("softplus_inverse", beta, y))
 
 
-@jax.jit
+@jitted()
 def log_softplus(x: ArrayLike, /, *, beta: ArrayLike = 1.0) -> jax.Array:
     r"""Logarithm of softplus: the log rate of a count whose rate is a softplus.
 
@@ -223,7 +226,7 @@ def log_softplus(x: ArrayLike, /, *, beta: ArrayLike = 1.0) -> jax.Array:
     return rounded_once(_scaled_log_softplus, x, _beta("log_softplus", beta, x))
 
 
-@jax.jit
+@jitted()
 def log1mexp(x: ArrayLike, /) -> jax.Array:
     r"""Logarithm of one minus the exponential of `-x`, as in `jax.nn.log1mexp`.
 

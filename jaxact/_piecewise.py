@@ -4,15 +4,18 @@ The one idea: the slope is a constant of each piece, so the rule writes it out, 
 derivatives of max and clip happen to be where two pieces meet.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
+from jaxact._jit import jitted
 from jaxact._numerics import rounded_once, zero_unless_nan
 
 
-@jax.jit
+@jitted()
 def relu(x: ArrayLike, /) -> jax.Array:
     r"""Rectified linear unit.
 
@@ -38,7 +41,7 @@ def relu(x: ArrayLike, /) -> jax.Array:
     return rounded_once(_relu, checks.floating("relu", "x", x))
 
 
-@jax.jit
+@jitted()
 def leaky_relu(x: ArrayLike, /, *, negative_slope: ArrayLike = 0.01) -> jax.Array:
     r"""Leaky rectified linear unit.
 

@@ -4,6 +4,8 @@ The one idea: the value is computed by itself, exactly on its grid, and what is 
 the value never leaves the range of its integers, as the usual `x + stop_gradient(hard - x)` does, which rounds.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from jaxact import _checks as checks
 from jaxact import _coefficients as coefficients
 from jaxact import _logistic_core as logistic
 from jaxact._bounded_shapes import cos_pi, sin_pi
+from jaxact._jit import jitted
 from jaxact._numerics import polynomial, quotient, rounded_once, zero_unless_nan
 from jaxact._surrogate import pin
 
@@ -28,7 +31,7 @@ MOST_BITS = 24
 STRETCH = 1 + 1e-3
 
 
-@functools.partial(jax.jit, static_argnames=("bits", "signed", "narrow"))
+@jitted("bits", "signed", "narrow")
 def fake_quantize(
     x: ArrayLike,
     scale: ArrayLike,
@@ -156,7 +159,7 @@ def _guarded_finite_scalar_quantize(x, levels):
     return rounded_once(lambda x: _finite_scalar_quantize(x, levels), x)
 
 
-@jax.jit
+@jitted()
 def integer_penalty(x: ArrayLike, /) -> jax.Array:
     r"""Penalty that pulls numbers to the nearest integer: 0 there, 1 half way.
 

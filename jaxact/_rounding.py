@@ -3,6 +3,8 @@
 The one idea: straight-through rounding passes the gradient on as it is; where the staircase ends, so does the gradient.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -10,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxact import _checks as checks
 from jaxact import _kernel_rules as rules
 from jaxact._bounded_shapes import Sine as SineShape
+from jaxact._jit import jitted
 from jaxact._kernel import Kernel, evaluated
 from jaxact._numerics import rounded_once
 from jaxact._piecewise import hard_tanh
@@ -17,7 +20,7 @@ from jaxact._surrogate import straight_through, surrogate
 from jaxact._tailed_shapes import Logistic as LogisticShape
 
 
-@jax.jit
+@jitted()
 def round_ste(x: ArrayLike, /) -> jax.Array:
     r"""Rounding to the nearest integer, halves to even, with the derivative of the identity.
 
@@ -43,7 +46,7 @@ def round_ste(x: ArrayLike, /) -> jax.Array:
     return straight_through(jnp.round)(checks.floating("round_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def floor_ste(x: ArrayLike, /) -> jax.Array:
     r"""The largest integer that is not above, with the derivative of the identity.
 
@@ -69,7 +72,7 @@ def floor_ste(x: ArrayLike, /) -> jax.Array:
     return straight_through(jnp.floor)(checks.floating("floor_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def ceil_ste(x: ArrayLike, /) -> jax.Array:
     r"""The smallest integer that is not below, with the derivative of the identity.
 
@@ -95,7 +98,7 @@ def ceil_ste(x: ArrayLike, /) -> jax.Array:
     return straight_through(jnp.ceil)(checks.floating("ceil_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def trunc_ste(x: ArrayLike, /) -> jax.Array:
     r"""The nearest integer in the direction of 0, with the derivative of the identity.
 
@@ -121,7 +124,7 @@ def trunc_ste(x: ArrayLike, /) -> jax.Array:
     return straight_through(jnp.trunc)(checks.floating("trunc_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def sign_ste(x: ArrayLike, /) -> jax.Array:
     r"""The sign, with the derivative of the identity between -1 and 1.
 
@@ -148,7 +151,7 @@ def sign_ste(x: ArrayLike, /) -> jax.Array:
     return surrogate(jnp.sign, hard_tanh)(checks.floating("sign_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def heaviside_ste(x: ArrayLike, /) -> jax.Array:
     r"""The unit step, with the derivative of the identity around it.
 
@@ -181,7 +184,7 @@ def heaviside_ste(x: ArrayLike, /) -> jax.Array:
     return surrogate(hard, soft)(checks.floating("heaviside_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def ternary_ste(x: ArrayLike, /) -> jax.Array:
     r"""The treads -1, 0 and 1 with steps at -1/2 and 1/2, with the derivative of the identity between -1 and 1.
 
@@ -211,7 +214,7 @@ def ternary_ste(x: ArrayLike, /) -> jax.Array:
     return surrogate(hard, hard_tanh)(checks.floating("ternary_ste", "x", x))
 
 
-@jax.jit
+@jitted()
 def approx_round(x: ArrayLike, /, *, steepness: ArrayLike = 1.0) -> jax.Array:
     r"""A sigmoid in every cell between two integers, as it is used as a rounding activation; it jumps at integers.
 
@@ -292,7 +295,7 @@ def _approx_round_sin(x, width):
     return rounded_once(core, x, width)
 
 
-@jax.jit
+@jitted()
 def soft_round_inverse(y: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""The inverse of `soft_round` with the same kernel.
 
@@ -323,7 +326,7 @@ def soft_round_inverse(y: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return evaluated("soft_round_inverse", lambda kernel, y: kernel._inverse("round", y), kernel, y, "y")
 
 
-@jax.jit
+@jitted()
 def soft_round_conditional_mean(y: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""The mean of what `soft_round` was applied to, given its value plus uniform noise.
 

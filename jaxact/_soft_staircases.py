@@ -4,14 +4,17 @@ The one idea: with `r = x - round(x)`, which is exact, nothing is lost close to 
 and ceil use the kernel normalised over one cell, so that they are continuous and rise by exactly 1 from cell to cell.
 """
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxact._jit import jitted
 from jaxact._kernel import Kernel, evaluated
 
 
-@jax.jit
+@jitted()
 def soft_round(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Rounding with steps softened by a kernel: smooth, increasing, exact at integers and half-way between them.
 
@@ -42,7 +45,7 @@ def soft_round(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return evaluated("soft_round", lambda kernel, x: kernel._staircase("round", x), kernel, x)
 
 
-@jax.jit
+@jitted()
 def soft_floor(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Floor with steps softened by a kernel: `soft_round` moved by a half, without rounding `x - 1/2`.
 
@@ -71,7 +74,7 @@ def soft_floor(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return evaluated("soft_floor", lambda kernel, x: kernel._staircase("floor", x), kernel, x)
 
 
-@jax.jit
+@jitted()
 def soft_ceil(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Ceiling with steps softened by a kernel: 1 more than `soft_floor`.
 
@@ -100,7 +103,7 @@ def soft_ceil(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return evaluated("soft_ceil", lambda kernel, x: kernel._staircase("ceil", x), kernel, x)
 
 
-@jax.jit
+@jitted()
 def soft_heaviside(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""The unit step softened by a kernel: its distribution function.
 
@@ -128,7 +131,7 @@ def soft_heaviside(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return evaluated("soft_heaviside", lambda kernel, x: kernel._heaviside(x), kernel, x)
 
 
-@jax.jit
+@jitted()
 def soft_sign(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""The sign softened by a kernel, right also close to 0.
 
@@ -156,7 +159,7 @@ def soft_sign(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return evaluated("soft_sign", lambda kernel, x: kernel._sign(x), kernel, x)
 
 
-@jax.jit
+@jitted()
 def soft_ternary(x: ArrayLike, kernel: Kernel, /, *, threshold: ArrayLike = 0.5) -> jax.Array:
     r"""The staircase with the treads -1, 0 and 1, softened by a kernel, right also close to 0.
 

@@ -4,7 +4,8 @@ They differ from `jax.nn` where one logit stands out: its log-probability is not
 gradient, so that a confident prediction goes on teaching. Rows that are masked, empty, or of infinities have values.
 """
 
-import functools
+from __future__ import annotations
+
 from collections.abc import Hashable, Sequence
 
 import jax
@@ -13,12 +14,13 @@ from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
 from jaxact import _softmax_core as core
+from jaxact._jit import jitted
 from jaxact._numerics import rounded_once
 
 AxisName = Hashable | Sequence[Hashable]
 
 
-@functools.partial(jax.jit, static_argnames=("axis", "axis_name"))
+@jitted("axis", "axis_name")
 def softmax(
     x: ArrayLike, /, *, axis: int | tuple[int, ...] = -1, where: ArrayLike | None = None, axis_name: AxisName = ()
 ) -> jax.Array:
@@ -53,7 +55,7 @@ def softmax(
     return rounded_once(lambda x: core.softmax(_masked(x, where), axes, names), x)
 
 
-@functools.partial(jax.jit, static_argnames=("axis", "axis_name"))
+@jitted("axis", "axis_name")
 def log_softmax(
     x: ArrayLike, /, *, axis: int | tuple[int, ...] = -1, where: ArrayLike | None = None, axis_name: AxisName = ()
 ) -> jax.Array:
@@ -98,7 +100,7 @@ def log_softmax(
     return rounded_once(masked_log_softmax, x)
 
 
-@functools.partial(jax.jit, static_argnames=("axis", "keepdims", "axis_name"))
+@jitted("axis", "keepdims", "axis_name")
 def logsumexp(
     x: ArrayLike,
     /,

@@ -5,6 +5,8 @@ staircase, exactly, and so is the derivative. What is compared with the noise is
 of two neighbouring treads, which has all its digits.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import jax
@@ -12,6 +14,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
+from jaxact._jit import jitted
 from jaxact._kernel import Kernel, evaluated
 from jaxact._kernel_rules import cell
 from jaxact._random import uniform
@@ -19,7 +22,7 @@ from jaxact._soft_staircases import ternary
 from jaxact._surrogate import surrogate
 
 
-@jax.jit
+@jitted()
 def stochastic_round(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Rounding up or down at random, with the expectation and the derivative of `soft_round`.
 
@@ -51,7 +54,7 @@ def stochastic_round(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Arr
     return _stochastic("stochastic_round", key, _sampled("round"), _soft("round"), x, kernel)
 
 
-@jax.jit
+@jitted()
 def stochastic_floor(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Floor at random, with the expectation and the derivative of `soft_floor`.
 
@@ -82,7 +85,7 @@ def stochastic_floor(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Arr
     return _stochastic("stochastic_floor", key, _sampled("floor"), _soft("floor"), x, kernel)
 
 
-@jax.jit
+@jitted()
 def stochastic_ceil(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""Ceiling at random, with the expectation and the derivative of `soft_ceil`.
 
@@ -113,7 +116,7 @@ def stochastic_ceil(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Arra
     return _stochastic("stochastic_ceil", key, _sampled("ceil"), _soft("ceil"), x, kernel)
 
 
-@jax.jit
+@jitted()
 def stochastic_heaviside(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""The unit step of `x` plus noise: a spike with the kernel's probability.
 
@@ -143,7 +146,7 @@ def stochastic_heaviside(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax
     return _stochastic("stochastic_heaviside", key, _spiked, lambda kernel, x: kernel._heaviside(x), x, kernel)
 
 
-@jax.jit
+@jitted()
 def stochastic_sign(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     r"""The sign of `x` plus noise.
 
@@ -177,7 +180,7 @@ def stochastic_sign(key: jax.Array, x: ArrayLike, kernel: Kernel, /) -> jax.Arra
     return _stochastic("stochastic_sign", key, sampled, lambda kernel, x: kernel._sign(x), x, kernel)
 
 
-@jax.jit
+@jitted()
 def stochastic_ternary(key: jax.Array, x: ArrayLike, kernel: Kernel, /, *, threshold: ArrayLike = 0.5) -> jax.Array:
     r"""The staircase with the treads -1, 0 and 1, of `x` plus noise.
 

@@ -5,6 +5,8 @@ The one idea: a function of two arguments that returns the first and differentia
 Under `jit` the soft function vanishes from a program that takes no derivative.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast

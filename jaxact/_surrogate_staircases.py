@@ -4,6 +4,8 @@ The one idea: `surrogate` of the hard and the soft staircase. Under `jit`, a pro
 nothing but the hard one.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 
@@ -12,6 +14,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
+from jaxact._jit import jitted
 from jaxact._kernel import Kernel, evaluated
 from jaxact._kernels import Box
 from jaxact._soft_staircases import ternary
@@ -104,7 +107,7 @@ def surrogate_ceil(x: ArrayLike, kernel: Kernel, /) -> jax.Array:
     return _rounded("surrogate_ceil", x, kernel)
 
 
-@jax.jit
+@jitted()
 def surrogate_heaviside(
     x: ArrayLike, kernel: Kernel, /, *, at_zero: ArrayLike = 0.0, gain: ArrayLike = 1.0
 ) -> jax.Array:
@@ -145,7 +148,7 @@ def surrogate_heaviside(
     )
 
 
-@jax.jit
+@jitted()
 def surrogate_sign(x: ArrayLike, kernel: Kernel, /, *, at_zero: ArrayLike = 0.0, gain: ArrayLike = 1.0) -> jax.Array:
     r"""The sign with twice the kernel as its derivative.
 
@@ -181,7 +184,7 @@ def surrogate_sign(x: ArrayLike, kernel: Kernel, /, *, at_zero: ArrayLike = 0.0,
     return _surrogate("surrogate_sign", hard, lambda kernel, x, gain: gain * kernel._sign(x), x, kernel, gain=gain)
 
 
-@jax.jit
+@jitted()
 def surrogate_ternary(x: ArrayLike, kernel: Kernel, /, *, threshold: ArrayLike = 0.5) -> jax.Array:
     r"""The staircase with the treads -1, 0 and 1, with the derivative of `soft_ternary`.
 

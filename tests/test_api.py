@@ -24,7 +24,7 @@ def test_all_lists_the_public_definitions():
         for module in pkgutil.iter_modules(jaxact.__path__)
         if module.name
         not in (
-            *("_checks", "_numerics", "_random", "_coefficients"),
+            *("_checks", "_numerics", "_random", "_coefficients", "_jit"),
             *("_logistic_core", "_softmax_core", "_cross_entropy_core"),
             *("_kernel_rules", "_kernel_inverses", "_bounded_shapes", "_tailed_shapes"),
         )
@@ -55,6 +55,18 @@ def test_the_table_of_the_readme_agrees():
     cells = re.findall(r"^\| (`\w+\([^|]*) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     names = [name for cell in cells for name in re.findall(r"`(\w+)[(`]", cell)]
     assert sorted(names) == sorted(jaxact.__all__)
+
+
+def test_the_readme_can_be_read_on_a_package_index():
+    """There no file of the repository is at hand, so that links and pictures must be addresses."""
+    targets = re.findall(r"\]\(([^)\s]*)", (ROOT / "README.md").read_text())
+    assert targets
+    assert all(target.startswith(("https://", "#")) for target in targets)
+
+
+def test_the_readme_lists_the_guides():
+    pages = re.findall(r"^\| .* \| `([a-z-]+\.md)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(pages) == sorted({path.name for path in (ROOT / "docs" / "guides").glob("*.md")} - {"index.md"})
 
 
 @each_function
