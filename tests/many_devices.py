@@ -18,6 +18,8 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
 import jaxact
+from calls import CALLS
+from transforms import COMPILER_OPTIONS
 from ulp import errors
 
 ROWS, CLASSES, FEATURES = 16, 1024, 32
@@ -135,10 +137,29 @@ def check_a_loss_differentiated_inside(mesh):
 
 
 def check_elementwise(mesh):
-    (x,) = put(mesh, (LOGITS, CLASS_AXIS))
-    compiled = jax.jit(lambda x: jax.jvp(jaxact.softplus, (x,), (x,))).lower(x).compile()
+    """Every elementwise function, in value, jvp and vjp: nothing is sent, and results lie where the data lie."""
+    calls = [call for call in CALLS if call.elementwise]
+
+    def everything(data):
+        return {call.name: _value_tangent_and_gradient(call, data[call.name]) for call in calls}
+
+    placed = NamedSharding(mesh, Spec("model"))
+    data = {call.name: jax.device_put(np.resize(np.float32(call.data), (ROWS, 4)), placed) for call in calls}
+    compiled = jax.jit(everything).lower(data).compile(COMPILER_OPTIONS)
     assert not collectives(compiled)
-    assert all(out.sharding.is_equivalent_to(x.sharding, 2) for out in compiled(x))
+    for path, out in jax.tree_util.tree_leaves_with_path(compiled(data)):
+        assert out.sharding.is_equivalent_to(placed, 2), jax.tree_util.keystr(path)
+
+
+def _value_tangent_and_gradient(call, x):
+    def fun(x):
+        _, parameters = call.arguments(x.dtype)
+        return call.fun(
+            x, jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, x.shape) if leaf.ndim else leaf, parameters)
+        )
+
+    value, tangent = jax.jvp(fun, (x,), (jnp.ones_like(x),))
+    return value, tangent, jax.vjp(fun, x)[1](jnp.ones_like(value))[0]
 
 
 def linear_results(hidden, kernel, labels):

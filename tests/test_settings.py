@@ -1,0 +1,79 @@
+"""Settings of JAX that are not those of the other tests: float64 disabled, keys of every form, each dtype."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxact
+from calls import CALLS
+from transforms import value_and_gradient
+
+X = np.linspace(-2, 2, 64, dtype=np.float32)
+KERNEL = jaxact.Logistic(4.0)
+SAMPLERS = {
+    "gumbel_softmax": lambda key: jaxact.gumbel_softmax(key, jnp.asarray(X)),
+    "bernoulli_ste": lambda key: jaxact.bernoulli_ste(key, jnp.asarray(X)),
+    "reinmax": lambda key: jaxact.reinmax(key, jnp.asarray(X)),
+    "stochastic_round": lambda key: jaxact.stochastic_round(key, jnp.asarray(X), KERNEL),
+    "stochastic_floor": lambda key: jaxact.stochastic_floor(key, jnp.asarray(X), KERNEL),
+    "stochastic_ceil": lambda key: jaxact.stochastic_ceil(key, jnp.asarray(X), KERNEL),
+    "stochastic_sign": lambda key: jaxact.stochastic_sign(key, jnp.asarray(X), KERNEL),
+    "stochastic_heaviside": lambda key: jaxact.stochastic_heaviside(key, jnp.asarray(X), KERNEL),
+    "stochastic_ternary": lambda key: jaxact.stochastic_ternary(key, jnp.asarray(X), KERNEL),
+}
+
+
+@contextlib.contextmanager
+def setting(**values):
+    before = {name: getattr(jax.config, name) for name in values}
+    for name, value in values.items():
+        jax.config.update(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
+@pytest.mark.parametrize("x64", [False, True], ids=("x64-off", "x64-on"))
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16], ids=str)
+def test_value_and_gradients_keep_the_dtype(x64, dtype):
+    """Of every function; nothing warns of a dtype that is not to be had."""
+    with setting(jax_enable_x64=x64):
+        for call in CALLS:
+            x, parameters = call.arguments(dtype)
+            found = jax.eval_shape(value_and_gradient(call.fun), x[0], parameters)
+            assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(dtype)}, call.name
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_keys_of_every_form(name):
+    """The raw numbers of a legacy key, a legacy key that is typed by the setting, and a key of each implementation."""
+    sampler = jax.jit(SAMPLERS[name])
+    expected = sampler(jax.random.key(7, impl="threefry2x32"))
+    np.testing.assert_array_equal(sampler(jnp.array([0, 7], jnp.uint32)), expected)
+    np.testing.assert_array_equal(sampler(jax.random.PRNGKey(7)), expected)
+    with setting(jax_enable_custom_prng=True):
+        typed = jax.random.PRNGKey(7)
+        assert jnp.issubdtype(typed.dtype, jax.dtypes.prng_key)
+        np.testing.assert_array_equal(sampler(typed), expected)
+    with setting(jax_legacy_prng_key="error"):
+        np.testing.assert_array_equal(SAMPLERS[name](jax.random.key(7)), expected)
+    for implementation in ("rbg", "unsafe_rbg"):
+        with setting(jax_default_prng_impl=implementation):
+            other = sampler(jax.random.key(7))
+            np.testing.assert_array_equal(sampler(jax.random.PRNGKey(7)), other)
+        assert np.any(other != expected)
+        assert np.all(np.isfinite(other))
+
+
+def test_every_sampler_is_tested():
+    def takes_key(name):
+        return "key" in jaxact.__dict__[name].__wrapped__.__code__.co_varnames
+
+    assert {name for name in jaxact.__all__ if hasattr(getattr(jaxact, name), "__wrapped__") and takes_key(name)} == {
+        *SAMPLERS
+    }
