@@ -240,14 +240,12 @@ def hessian(fun, x, parameters):
 
 
 def third_derivative(fun, x, parameters):
-    """By reverse mode alone."""
-    function, vector, unravel = _of_vector(total(fun), x, parameters)
-    tangent = ravel_pytree(direction((x[0], parameters)))[0]
+    """In reverse over forward over forward, where what is expected is forward over forward over reverse."""
 
-    def of_gradient(function):
-        return lambda vector: jnp.vdot(tangent, jax.grad(function)(vector))
+    def along_everything(function):
+        return lambda row, parameters: along(function, row, parameters)
 
-    return unravel(jax.grad(of_gradient(of_gradient(function)))(vector))
+    return jax.grad(along_everything(along_everything(total(fun))), (0, 1))(x[0], parameters)
 
 
 def linearize(fun, x, parameters):
