@@ -124,9 +124,10 @@ def _linear(x, parameters):
     return jaxact.linear_softmax_cross_entropy(hidden, kernel, labels, chunk_size=1, **options)[None]
 
 
-def _negative_binomial(x, parameters):
-    counts, dispersion = parameters
-    return jaxact.negative_binomial_nll(x, counts, dispersion=dispersion)
+def _negative_binomial(x, dispersion):
+    return jaxact.negative_binomial_nll(
+        x, jnp.broadcast_to(jnp.asarray(COUNTS, x.dtype), x.shape), dispersion=dispersion
+    )
 
 
 def _surrogate(x, steepness):
@@ -183,7 +184,7 @@ CALLS = (
         thorough=True,
     ),
     Call("poisson_nll", jaxact.poisson_nll, COUNTS),
-    Call("negative_binomial_nll", _negative_binomial, (COUNTS, 0.75), thorough=True),
+    Call("negative_binomial_nll", _negative_binomial, 0.75),
     Call("surrogate", _surrogate, 1.3),
     Call("straight_through", _straight_through),
     Call("Kernel", _kernel_of_a_user, Hyperbolic(0.7), HALF, elementwise=False, thorough=True),

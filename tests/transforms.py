@@ -80,16 +80,20 @@ def plain(fun, x, parameters):
 
 def expected(fun, x, parameters):
     """The other parts, in forward mode where there is a choice."""
-
-    def second(row, parameters):
-        return along(jax.grad(total(fun), (0, 1)), row, parameters)
-
     return {
         "other": value_and_gradient(fun)(x[0], other(parameters)),
         "tangent": along(fun, x[0], parameters),
-        "second": second(x[0], parameters),
-        "third": along(second, x[0], parameters),
+        "second": along(jax.grad(total(fun), (0, 1)), x[0], parameters),
+        "third": _along_row(_along_row(jax.grad(_of_row(fun, parameters))))(x[0]),
     }
+
+
+def _of_row(fun, parameters):
+    return lambda row: total(fun)(row, parameters)
+
+
+def _along_row(function):
+    return lambda row: jax.jvp(function, (row,), (direction(row),))[1]
 
 
 # Parts of what is expected
@@ -112,12 +116,6 @@ def _gradient(parts):
     return _first(parts)[1]
 
 
-def _summed(parts):
-    """Values, and the gradient of the sum over all rows."""
-    value, (of_row, of_parameters) = parts["rows"]
-    return value, (of_row, jax.tree.map(lambda leaf: jnp.sum(leaf, 0), of_parameters))
-
-
 def _over_parameters(parts):
     return stacked([_first(parts), parts["other"]])
 
@@ -125,18 +123,18 @@ def _over_parameters(parts):
 # Batches and control flow
 
 
-def vmap_over_axis(axis):
-    def run(fun, x, parameters):
-        batched = jax.vmap(value_and_gradient(fun), (axis, None), (axis, (axis, 0)))
-        value, (of_row, of_parameters) = batched(jnp.moveaxis(x, 0, axis), parameters)
-        return jnp.moveaxis(value, axis, 0), (jnp.moveaxis(of_row, axis, 0), of_parameters)
+def vmap(fun, x, parameters):
+    """Value and gradient."""
+    return jax.vmap(value_and_gradient(fun), (0, None))(x, parameters)
 
-    return run
+
+def vmap_of_last_axis(fun, x, parameters):
+    return jax.vmap(fun, (1, None), 1)(x.T, parameters).T
 
 
 def nested_vmap(fun, x, parameters):
-    batched = jax.vmap(jax.vmap(value_and_gradient(fun), (0, None)), (0, None))
-    return jax.tree.map(lambda leaf: leaf[:, 0], batched(x[:, None], parameters))
+    batched = jax.vmap(jax.vmap(fun, (0, None)), (0, None))
+    return batched(x[:, None], parameters)[:, 0]
 
 
 def vmap_over_parameters(fun, x, parameters):
@@ -144,13 +142,11 @@ def vmap_over_parameters(fun, x, parameters):
 
 
 def lax_map(fun, x, parameters):
-    """Values, and the gradient through the whole loop."""
-    value, backward = jax.vjp(lambda x, parameters: jax.lax.map(lambda row: fun(row, parameters), x), x, parameters)
-    return value, backward(jnp.stack([weights(row) for row in value]))
+    return jax.lax.map(lambda row: fun(row, parameters), x)
 
 
 def scan(fun, x, parameters):
-    """Likewise, and the derivative of the gradient at the first row."""
+    """Value and gradient through the whole loop, and the derivative of the gradient at the first row."""
 
     def all_rows(x, parameters):
         return jax.lax.scan(lambda carry, row: (carry, fun(row, parameters)), 0, x)[1]
@@ -158,11 +154,10 @@ def scan(fun, x, parameters):
     def gradient(row, parameters):
         value, backward = jax.vjp(all_rows, row[None], parameters)
         of_x, of_parameters = backward(weights(value[0])[None])
-        return of_x[0], of_parameters
+        return value[0], (of_x[0], of_parameters)
 
-    value, backward = jax.vjp(all_rows, x, parameters)
-    of_sum = backward(jnp.stack([weights(row) for row in value]))
-    return value, of_sum, along(gradient, x[0], parameters)
+    value, of_row = gradient(x[0], parameters)
+    return value, of_row, along(gradient, x[0], parameters)[1]
 
 
 def while_loop(fun, x, parameters):
@@ -241,11 +236,7 @@ def hessian(fun, x, parameters):
 
 def third_derivative(fun, x, parameters):
     """In reverse over forward over forward, where what is expected is forward over forward over reverse."""
-
-    def along_everything(function):
-        return lambda row, parameters: along(function, row, parameters)
-
-    return jax.grad(along_everything(along_everything(total(fun))), (0, 1))(x[0], parameters)
+    return jax.grad(_along_row(_along_row(_of_row(fun, parameters))))(x[0])
 
 
 def linearize(fun, x, parameters):
@@ -265,23 +256,22 @@ def linear_transpose(fun, x, parameters):
 def shard_map(fun, x, parameters):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("rows",))
     specs = {"in_specs": (Spec("rows"), Spec()), "out_specs": Spec("rows")}
-    return jax.shard_map(jax.vmap(value_and_gradient(fun), (0, None)), mesh=mesh, **specs)(x, parameters)
+    return jax.shard_map(functools.partial(vmap, fun), mesh=mesh, **specs)(x, parameters)
 
 
 def exported(fun, x, parameters):
     """Value, gradient, and both batched: what is exported to other platforms."""
-    both = value_and_gradient(fun)
-    return both(x[0], parameters), jax.vmap(both, (0, None))(x, parameters)
+    return value_and_gradient(fun)(x[0], parameters), vmap(fun, x, parameters)
 
 
 GROUPS = {
     "Batches and control flow": {
-        "`vmap`, axis 0": (vmap_over_axis(0), _rows),
-        "`vmap`, axis 1": (vmap_over_axis(1), _rows),
-        "`vmap` of `vmap`": (nested_vmap, _rows),
+        "`vmap`, axis 0": (vmap, _rows),
+        "axis 1": (vmap_of_last_axis, _values),
+        "`vmap` of `vmap`": (nested_vmap, _values),
         "`vmap` over parameters": (vmap_over_parameters, _over_parameters),
-        "`lax.scan`": (scan, lambda parts: (*_summed(parts), parts["second"])),
-        "`lax.map`": (lax_map, _summed),
+        "`lax.scan`": (scan, lambda parts: (*_first(parts), parts["second"])),
+        "`lax.map`": (lax_map, _values),
         "`while_loop` body": (while_loop, lambda parts: parts["tangent"]),
         "beside `custom_vmap`": (custom_vmap, _values),
         "in `sequential_vmap`": (sequential_vmap, _values),
@@ -363,12 +353,17 @@ def table():
 
 HEADING = """# Transforms
 
-A tick says that a test puts the function through the transform, on every supported version of JAX, and finds what plain
-calls give, row by row: the value and its derivatives in the data and in every parameter, those of a kernel included.
+A tick says that a test puts the function through the transform and finds what plain calls give, row by row. Derivatives
+are those in the data and in every parameter, those of a kernel included; the third is in the data.
+
+Value and gradient: `vmap` over axis 0 and over parameters, `lax.scan` (through the loop, and its second derivative),
+`shard_map`, `export`, `jit`, donated data, ahead of time. Value: `vmap` over another axis, nested, `lax.map`, beside
+`custom_vmap`, in `sequential_vmap`. Value in forward mode: the body of a `while_loop`. Gradient: each policy of
+`checkpoint`.
 """
 
 ENDING = """
-Reverse mode does not go through a `while_loop`, whatever its body is: there the forward mode is tested. The exported
+Reverse mode does not go through a `while_loop`, whatever its body is. The exported
 program holds value, gradient and batched gradient, for `cpu`, `cuda` and `tpu`; it is serialised, read back and called,
 on the platform at hand. Kernels may be arguments of it: the process that reads it imports the classes.
 
