@@ -84,7 +84,7 @@ def expected(fun, x, parameters):
         "other": value_and_gradient(fun)(x[0], other(parameters)),
         "tangent": along(fun, x[0], parameters),
         "second": along(jax.grad(total(fun), (0, 1)), x[0], parameters),
-        "third": _along_row(_along_row(jax.grad(_of_row(fun, parameters))))(x[0]),
+        "third": _along_row(_along_row(_along_row(_of_row(fun, parameters))))(x[0]),
     }
 
 
@@ -93,7 +93,7 @@ def _of_row(fun, parameters):
 
 
 def _along_row(function):
-    return lambda row: jax.jvp(function, (row,), (direction(row),))[1]
+    return lambda row: jax.jvp(function, (row,), direction((row,)))[1]
 
 
 # Parts of what is expected
@@ -235,8 +235,9 @@ def hessian(fun, x, parameters):
 
 
 def third_derivative(fun, x, parameters):
-    """In reverse over forward over forward, where what is expected is forward over forward over reverse."""
-    return jax.grad(_along_row(_along_row(_of_row(fun, parameters))))(x[0])
+    """In reverse over forward over forward, where what is expected is in forward mode alone."""
+    gradient = jax.grad(_along_row(_along_row(_of_row(fun, parameters))))(x[0])
+    return jnp.vdot(direction((x[0],))[0], gradient)
 
 
 def linearize(fun, x, parameters):
