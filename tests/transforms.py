@@ -2,8 +2,9 @@
 
     python tests/transforms.py
 
-writes `docs/transforms.md` anew. A transform is a function of a function of a row and parameters, of the rows and of
-the parameters; it returns parts of what `expected` has found without it.
+tries all of it and writes `docs/transforms.md` anew; the tests leave out functions whose code is that of others. A
+transform is a function of a function of a row and parameters, of the rows and of the parameters; it returns parts of
+what plain calls give.
 """
 
 import functools
@@ -17,10 +18,15 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec as Spec
 
 from calls import CALLS
+from ulp import errors
 
 TABLE = pathlib.Path(__file__).parents[1] / "docs" / "transforms.md"
-# What is tested is that a function goes through a transform unchanged; machine code for that need not be fast.
+# Two results of which either may be off by 16 ulp of the largest number, as the README says of gradients.
+BUDGET = 32
+# A third derivative may cancel, as no rule promises otherwise; half of the digits agree.
+BUDGET_OF_THIRD = 2**12
 PLATFORMS = ("cpu", "cuda", "tpu")
+# What is tested is that a function goes through a transform unchanged; machine code for that need not be fast.
 COMPILER_OPTIONS = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
 
 
@@ -337,6 +343,27 @@ def results(call, dtype):
     return {"rows": rows, **parts}, {**found, "`jit`": rows, "donated": rows}
 
 
+def assert_transforms(call):
+    """Each of the transforms gives what plain calls give."""
+    parts, found = results(call, np.float32)
+    assert {*found, *limits(call)} == {*TRANSFORMS}
+    for name, result in found.items():
+        want = TRANSFORMS[name][1](parts)
+        assert jax.tree.structure(result) == jax.tree.structure(want), name
+        for got, truth in zip(jax.tree.leaves(result), jax.tree.leaves(want), strict=True):
+            _assert_close(name, got, np.asarray(truth))
+
+
+def _assert_close(name, got, truth):
+    """In ulp of the largest number of the array."""
+    assert got.shape == truth.shape, name
+    assert got.dtype == truth.dtype, name
+    assert np.all(np.isfinite(truth)), name
+    truth = truth.astype(np.longdouble)
+    worst = errors(got, truth, got.dtype, np.max(np.abs(truth), initial=0)).max(initial=0)
+    assert worst <= (BUDGET_OF_THIRD if name == "third" else BUDGET), f"{name}: {worst:.1f} ulp"
+
+
 def table():
     """The page of the docs."""
     lines = [HEADING]
@@ -354,7 +381,8 @@ def table():
 
 HEADING = """# Transforms
 
-A tick says that a test puts the function through the transform and finds what plain calls give, row by row. Derivatives
+A tick says that the function goes through the transform and gives what plain calls give, row by row. The page is
+written by the program that tries all of it, `tests/transforms.py`; the tests try a part at every change. Derivatives
 are those in the data and in every parameter, those of a kernel included; the third is in the data.
 
 Value and gradient: `vmap` over axis 0 and over parameters, `lax.scan` (through the loop, and its second derivative),
@@ -400,4 +428,7 @@ result that is a number, so what is found is a fault of the data or of the code 
 
 
 if __name__ == "__main__":
+    for tried in CALLS:
+        print(tried.name, flush=True)
+        assert_transforms(tried)
     TABLE.write_text(table())
