@@ -167,7 +167,7 @@ CALLS = (
     Call(
         "softmax_cross_entropy_with_integer_labels",
         _integer_labels,
-        {"label_smoothing": 0.1, "z_loss": 0.01},
+        {"label_smoothing": 0.1},
         elementwise=False,
     ),
     Call(
@@ -242,6 +242,13 @@ ONLY_IN_LONG_RUNS = {
     *("Box", "Triangle", "Sine", "Logistic", "Arctan", "FastSigmoid", "Gaussian", "Laplace"),
     *("soft_floor", "soft_ceil", "soft_sign", "soft_ternary", "soft_round_inverse", "soft_round_conditional_mean"),
     *("surrogate_round", "surrogate_floor", "surrogate_sign", "surrogate_ternary"),
-    *("stochastic_floor", "stochastic_ceil", "stochastic_sign", "stochastic_heaviside", "stochastic_ternary"),
+    *(
+        "stochastic_round",
+        "stochastic_floor",
+        "stochastic_ceil",
+        "stochastic_sign",
+        "stochastic_heaviside",
+        "stochastic_ternary",
+    ),
     *("approx_round_sin", "reinmax"),
 }

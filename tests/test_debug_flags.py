@@ -101,6 +101,7 @@ def test_nothing_complains_of_any_operation():
     assert not {name: text for name, (_, text) in found.items() if text}
 
 
+@pytest.mark.slow
 def test_nothing_complains_of_plain_calls():
     """Which are compiled piece by piece: the flags also see what the backward pass is given."""
     with flags():

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from calls import CALLS
 from jaxact import _checks
@@ -31,6 +32,7 @@ def row_and_parameters(call):
     return x[0], parameters
 
 
+@pytest.mark.slow
 def test_programs_are_those_without_guards(monkeypatch):
     guarded = programs()
     unchecked = Unchecked()
