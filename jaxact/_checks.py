@@ -159,7 +159,7 @@ def key(function: str, argument: str, value: ArrayLike) -> jax.Array:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         expected = ()
     elif array.dtype == jnp.uint32:
-        expected = jax.eval_shape(jax.random.PRNGKey, 0).shape
+        expected = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
     else:
         raise TypeError(f"jaxact.{function}: {argument} must be a key of jax.random, got {array.dtype}")
     if array.shape != expected:

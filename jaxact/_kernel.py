@@ -6,6 +6,7 @@ is a pytree whose leaves are its parameters, so that they are traced, annealed b
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import typing
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+from jax import export
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
@@ -68,6 +70,7 @@ class Kernel:
             return kernel
 
         jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten)
+        _register_for_export(cls)
 
     def cdf(self, u: ArrayLike) -> jax.Array:
         """The probability of at most `u`."""
@@ -108,6 +111,20 @@ class Kernel:
     def _end(self, like):
         end = self.cdf(jnp.full_like(like, -0.5))
         return end, 1 - 2 * end
+
+
+def _register_for_export(cls):
+    """Lets kernels be arguments of a function that `jax.export` serialises.
+
+    A name stands for the class that took it first: one that is defined again, as in a notebook, is left out.
+    """
+    with contextlib.suppress(ValueError):
+        export.register_pytree_node_serialization(
+            cls,
+            serialized_name=f"{cls.__module__}.{cls.__qualname__}",
+            serialize_auxdata=lambda _: b"",
+            deserialize_auxdata=lambda _: None,
+        )
 
 
 def evaluated(

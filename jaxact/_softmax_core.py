@@ -194,6 +194,9 @@ def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[j
         axis = axes[-1]
         before, size, after = arrays[0].shape[:axis], arrays[0].shape[axis], arrays[0].shape[axis + 1 :]
         tiled = [array.reshape(*before, size // (rows * columns), rows, columns, *after) for array in arrays]
+        # The select is never taken, and not compiled. JAX asks that all of several operands have a tangent or none, as
+        # it differentiates this where it has forgotten the rules of who calls it, in a scan; nothing is made of that.
+        tiled = [jnp.where(False, tiled[-1], array) for array in tiled]
         zeros = [jnp.zeros((), array.dtype) for array in arrays]
         arrays = tuple(lax.reduce(tiled, zeros, _add, (axis + 1,)))
         axes = (*axes, axis + 1)
