@@ -69,18 +69,19 @@ class Kernel:
 
     def cdf(self, u: ArrayLike) -> jax.Array:
         """The probability of at most `u`."""
-        raise self._lacks("cdf(u)")
+        raise self._lacks("cdf", u)
 
     def pdf(self, u: ArrayLike) -> jax.Array:
         """The density at `u`."""
-        raise self._lacks("pdf(u)")
+        raise self._lacks("pdf", u)
 
     def quantile(self, p: ArrayLike) -> jax.Array:
         """The inverse of `cdf`, for `p` in [0, 1]."""
-        raise self._lacks("quantile(p)")
+        raise self._lacks("quantile", p)
 
-    def _lacks(self, method):
-        return NotImplementedError(f"jaxact.Kernel: {type(self).__name__} must define {method}")
+    def _lacks(self, method, argument):
+        got = f"a call with {type(argument).__name__}"
+        return NotImplementedError(f"jaxact.Kernel: {type(self).__name__} must define {method}, got {got}")
 
     def _heaviside(self, u):
         return self.cdf(u)

@@ -1,9 +1,16 @@
 """Strictest settings for every test here: float64 available, no implicit promotion of dtypes or ranks."""
 
+import hypothesis
 import jax
 import pytest
 
 SETTINGS = {"jax_enable_x64": True, "jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "raise"}
+
+
+# Compiling takes longer than any deadline. The ordinary run takes the same examples every time.
+hypothesis.settings.register_profile("ordinary", max_examples=200, deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None, database=None)
+hypothesis.settings.load_profile("ordinary")
 
 
 @pytest.fixture(autouse=True)

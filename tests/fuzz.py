@@ -49,7 +49,8 @@ def value_and_gradients(subject, *arrays):
 
 def _as_computed(x):
     """In longdouble, with 0 for numbers that are denormal in the dtype of the computation."""
-    wide = np.asarray(x).astype(np.longdouble)
+    with np.errstate(invalid="ignore"):
+        wide = np.asarray(x).astype(np.longdouble)
     compute = np.float64 if x.dtype == np.float64 else np.float32
     return np.where(np.abs(wide) < float(jnp.finfo(compute).tiny), 0, wide)
 
@@ -60,16 +61,19 @@ def _may_be_infinite(subject, arrays, index):
     with np.errstate(all="ignore"):
         truths = subject.truth(*chosen)
     info = jnp.finfo(arrays[0].dtype)
-    largest = float(info.max) * (1 - 4 * np.longdouble(float(info.eps)))
+    largest = float(info.max) * (1 - 4 * np.longdouble(float(info.eps))) / subject.margin
+    infinite = [np.abs(truth) >= largest for truth in truths]
+    if not subject.edges:
+        return infinite
     at_edge = np.isin(chosen[0], subject.edges)
-    return [(np.abs(truth) >= largest) | (at_edge & (len(chosen) == 1)) for truth in truths]
+    return [right | at_edge for right in infinite]
 
 
 def faults(subject, arrays):
     """Masks of the numbers, or rows, that are in the domain, that give NaN, and that give a wrong infinity."""
-    with np.errstate(invalid="ignore"):
-        wide = [np.asarray(x).astype(np.float64) for x in arrays]
-    inside = functools.reduce(np.logical_and, (a.contains(x) for a, x in zip(subject.arguments, wide, strict=True)))
+    inside = functools.reduce(
+        np.logical_and, (a.contains(_as_computed(x)) for a, x in zip(subject.arguments, arrays, strict=True))
+    )
     if subject.in_rows:
         inside = inside.all(axis=-1)
     results = [np.asarray(result) for result in value_and_gradients(subject, *arrays)]
@@ -111,7 +115,9 @@ def dtype_name(dtype):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patterns", type=int, default=10_000_000, help="patterns of each function, all dtypes together")
+    parser.add_argument(
+        "--patterns", type=int, default=10_000_000, help="patterns of each function, all dtypes together"
+    )
     parser.add_argument("--pairs", type=int, default=1_000_000, help="likewise for data and parameter together")
     parser.add_argument("--only", default="", help="part of the names of those that are tried")
     parser.add_argument("--report", type=pathlib.Path, help="file to write the table to")

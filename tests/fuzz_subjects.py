@@ -29,15 +29,17 @@ CLASSES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Argument:
-    """A closed interval, of which only some magnitudes may be asked for."""
+    """An interval, closed unless it is `open`, of which only some magnitudes may be asked for."""
 
     domain: tuple[float, float] = REALS
     magnitudes: tuple[float, float] = (0.0, INF)
+    open: bool = False
 
     def contains(self, x):
-        """Whether finite `x`, in float64, lie in the domain."""
+        """Whether `x` are finite and lie in the domain."""
         size = np.abs(x)
-        inside = (self.domain[0] <= x) & (x <= self.domain[1])
+        low, high = self.domain
+        inside = (low < x) & (x < high) if self.open else (low <= x) & (x <= high)
         return np.isfinite(x) & inside & (self.magnitudes[0] <= size) & (size <= self.magnitudes[1])
 
 
@@ -52,6 +54,7 @@ class Subject:
       arguments: the domain of each argument.
       truth: value and gradients in longdouble, or None where infinities are not looked at.
       edges: numbers whose results stand in the contract; infinite ones may be right there.
+      margin: the factor by which the largest number may be missed.
       in_rows: whether the last axis is one of `CLASSES` classes, all of which must be in the domain.
     """
 
@@ -61,6 +64,7 @@ class Subject:
     arguments: tuple[Argument, ...] = (Argument(),)
     truth: Callable | None = None
     edges: tuple[float, ...] = ()
+    margin: float = 1.0
     in_rows: bool = False
 
 
@@ -73,7 +77,8 @@ def _case(case):
     def truth(x):
         return tuple(formula(LONG, x) for formula in case.reference[:2])
 
-    argument = Argument(case.domain, case.magnitudes if not case.varies_data else (0.0, INF))
+    magnitudes = (0.0, INF) if case.varies_data else case.magnitudes
+    argument = Argument(case.domain, magnitudes, open=not case.varies_data)
     edges = tuple(x for x, _ in case.edges)
     return Subject(case.name, case.function, case.fun, (argument,), truth, edges)
 
@@ -109,7 +114,9 @@ def _quantile(name):
         q = np.minimum(p, 1 - p)
         return np.where(q == 0, np.inf, 0 * q), QUANTILE_SLOPES[name](parameter, q)
 
-    return Subject(f"{name}.quantile", name, getattr(jaxact, name)(parameter).quantile, (Argument(UNIT),), truth)
+    # The slope is the reciprocal of a density, which is 0 where it is below the smallest normal number.
+    quantile = getattr(jaxact, name)(parameter).quantile
+    return Subject(f"{name}.quantile", name, quantile, (Argument(UNIT),), truth, margin=4.0)
 
 
 # one number: what has no row of the contract

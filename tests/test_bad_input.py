@@ -147,7 +147,8 @@ INTEGER = (
     (X[0], TypeError, "must be integer, got float32"),
     (True, TypeError, "must be integer, got bool"),
 )
-SCALAR = tuple(row for row in REAL if row[0] is not None) + (
+SCALAR = (
+    *(row for row in REAL if row[0] is not None),
     (np.ones(2, np.float32), ValueError, "must have shape (), got (2,)"),
 )
 WRONG = {
@@ -311,8 +312,10 @@ def test_a_kernel_that_lacks_a_method_says_which():
     class Nothing(jaxact.Kernel):
         pass
 
-    for method, argument in (("cdf", "u"), ("pdf", "u"), ("quantile", "p")):
-        with pytest.raises(NotImplementedError, match=rf"jaxact.Kernel: Nothing must define {method}\({argument}\)"):
+    for method in ("cdf", "pdf", "quantile"):
+        with pytest.raises(
+            NotImplementedError, match=f"jaxact.Kernel: Nothing must define {method}, got a call with float"
+        ):
             getattr(Nothing(), method)(0.5)
 
 
@@ -325,7 +328,7 @@ def test_a_kernel_that_lacks_a_method_says_which():
         (lambda: jaxact.softplus(X, 2.0), TypeError, "softplus"),
         (lambda: jaxact.softplus(x=X), TypeError, "'x'"),
         (lambda: jaxact.softplus(X, steepness=2.0), TypeError, "'steepness'"),
-        (lambda: jaxact.softplus(), TypeError, "'x'"),
+        (jaxact.softplus, TypeError, "'x'"),
         (lambda: jaxact.negative_binomial_nll(X, X), TypeError, "'dispersion'"),
         (lambda: jaxact.finite_scalar_quantize(X), TypeError, "'levels'"),
         (lambda: jaxact.Box(1.0, 2.0), TypeError, "Box"),
