@@ -112,7 +112,7 @@ class Kernel:
         return end, 1 - 2 * end
 
 
-def check(function: str, kernel: Kernel) -> None:
+def check_kernel(function: str, kernel: Kernel) -> None:
     """Raises TypeError unless `kernel` is one."""
     if not isinstance(kernel, Kernel):
         got = "an array or a number" if checks.is_array_like(kernel) else type(kernel).__name__
@@ -128,7 +128,7 @@ def evaluated(
     options: Mapping[str, ArrayLike] | None = None,
 ) -> jax.Array:
     """`method(kernel, x, *options)` behind the guards that all functions of a kernel share, rounded once."""
-    check(function, kernel)
+    check_kernel(function, kernel)
     array = checks.floating(function, argument, x)
     leaves, tree = jax.tree_util.tree_flatten_with_path(kernel)
     prefix = f"kernel parameter {type(kernel).__name__}"

@@ -229,7 +229,8 @@ def cell(x: jax.Array, name: str) -> Cell:
     # At a kink, too, derivatives are those from above.
     upper = r == 0.5
     n, r, sign = jnp.where(upper, n + 1, n), jnp.where(upper, r - 1, r), jnp.where(upper, -1, sign)
-    tread = n + {"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2
+    # The offset is a whole number: added in halves, they would round where n is so large that it has no fraction.
+    tread = n + ({"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2)
     return Cell(tread, -sign, 0.5 - sign * r, -sign * r, jnp.zeros_like(r))
 
 

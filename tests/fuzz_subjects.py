@@ -95,6 +95,11 @@ def _density(name):
     return Subject(f"{name}.pdf", name, getattr(jaxact, name)(parameter).pdf, truth=truth)
 
 
+# The size of a quantile; those that are not named are never larger than a hundred of their parameters.
+QUANTILES = {
+    "Arctan": lambda a, q: 2 / (np.pi * a * np.tan(np.pi * q)),
+    "FastSigmoid": lambda b, q: (1 / (2 * q) - 1) / b,
+}
 QUANTILE_SLOPES = {
     "Box": lambda w, q: w + 0 * q,
     "Triangle": lambda w, q: w / np.sqrt(8 * q),
@@ -112,7 +117,8 @@ def _quantile(name):
 
     def truth(p):
         q = np.minimum(p, 1 - p)
-        return np.where(q == 0, np.inf, 0 * q), QUANTILE_SLOPES[name](parameter, q)
+        size = QUANTILES[name](parameter, q) if name in QUANTILES else 0 * q
+        return np.where(q == 0, np.inf, size), QUANTILE_SLOPES[name](parameter, q)
 
     # The slope is the reciprocal of a density, which is 0 where it is below the smallest normal number.
     quantile = getattr(jaxact, name)(parameter).quantile

@@ -19,25 +19,17 @@ THREADS = 16
 
 
 def calls(jaxact, x):
-    """What is computed: some function of every module, forward and backward."""
-    key = jax.random.key(0)
+    """What is computed: functions of several modules."""
     kernel = jaxact.Gaussian(0.3)
     labels = jnp.arange(len(x)) % x.shape[1]
     weights = jnp.linspace(-1, 1, x.shape[1] * 7).reshape(-1, 7)
     return {
-        "log_softplus": jaxact.log_softplus(x, beta=0.7),
+        "softplus": jaxact.softplus(x, beta=0.7),
         "hard_tanh": jaxact.hard_tanh(x),
-        "log_softmax": jaxact.log_softmax(x),
         "cross entropy": jaxact.softmax_cross_entropy_with_integer_labels(x, labels),
         "linear": jaxact.linear_softmax_cross_entropy(x, weights, labels % 7, chunk_size=5),
-        "counts": jaxact.negative_binomial_nll(x, jnp.abs(jnp.round(x)), dispersion=0.5),
-        "soft": jaxact.soft_round(x, kernel),
         "surrogate": jaxact.surrogate_round(x, kernel),
-        "stochastic": jaxact.stochastic_round(key, x, kernel),
-        "quantile": kernel.quantile(jaxact.sigmoid(x)),
-        "approx_round": jaxact.approx_round(x, steepness=3.0),
-        "fake_quantize": jaxact.fake_quantize(x, 0.3),
-        "gumbel_softmax": jaxact.gumbel_softmax(key, x),
+        "stochastic": jaxact.stochastic_round(jax.random.key(0), x, kernel),
     }
 
 
@@ -96,7 +88,7 @@ def main():
     digests, errors = in_threads(THREADS)
     modules = module_state()
     jax.clear_caches()
-    again, more_errors = in_threads(2)
+    again, more_errors = in_threads(1)
     print(
         json.dumps(
             {

@@ -142,6 +142,8 @@ def test_ends_of_the_quantile(name):
     end = PARAMETERS[name] / 2 if name in BOUNDED else np.inf
     got = kernel.quantile(jnp.array([0, 1, 0.5, -0.1, 1.1, np.nan]))
     np.testing.assert_array_equal(got, [-end, end, 0, np.nan, np.nan, np.nan])
+    if name not in BOUNDED:
+        np.testing.assert_array_equal(jax.vmap(jax.grad(kernel.quantile))(jnp.array([0.0, 1.0])), [np.inf, np.inf])
 
 
 @pytest.mark.slow

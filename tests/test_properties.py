@@ -22,7 +22,7 @@ import jaxact
 from cases_rounding import PARAMETERS
 from ulp import spacing
 
-SIZE, CLASSES, ROWS = 16, 8, 4
+SIZE, CLASSES, ROWS = 8, 8, 2
 LONG = hypothesis.settings.default.max_examples > 1000
 # A box with edges, a normal and a heavy tail; all of them where there is time to compile.
 FEW = ("Triangle", "Gaussian", "FastSigmoid")
@@ -123,6 +123,7 @@ def increasing(x, y, p):
 STEP_BACK = 3
 
 
+@pytest.mark.slow
 @hypothesis.given(reals, positive, probabilities)
 def test_order_is_kept_between_neighbours(x, y, p):
     """Hard values never fall; what is computed falls by no more than its last bits, which are not promised."""
@@ -155,7 +156,8 @@ def test_order_is_kept_over_all_numbers_of_half_precision(dtype):
     )
     for name, result in increasing(*given).items():
         value = np.asarray(result).astype(np.float32)
-        assert np.all(value[1:] >= value[:-1]), name
+        fallen = np.flatnonzero(value[1:] < value[:-1])
+        assert not fallen.size, f"{name} falls at {[(size[i], value[i], value[i + 1]) for i in fallen[:3]]}"
 
 
 # symmetry
@@ -183,6 +185,7 @@ def symmetric(x):
     return {name: (fun(x), fun(-x)) for name, fun in {**ODD, **EVEN}.items()}
 
 
+@pytest.mark.slow
 @hypothesis.given(reals)
 def test_odd_and_even_functions_are_so_exactly(x):
     for name, (at_x, at_minus_x) in symmetric(x).items():
@@ -272,6 +275,7 @@ def _round_trip(there, back, x):
     return x, middle, end, transpose(jnp.ones_like(end))[0]
 
 
+@pytest.mark.slow
 @hypothesis.given(reals)
 def test_round_trips(x):
     for name, (start, middle, end, slope) in round_trips(x).items():
@@ -346,6 +350,7 @@ def with_kernels_of(x, name):
     return {label: fun(x) for label, fun in with_kernels(name).items()}
 
 
+@pytest.mark.slow
 @hypothesis.given(reals, positive, probabilities, any_rows)
 def test_bounds(x, y, p, logits):
     got = bounded(x, y, p, logits)
