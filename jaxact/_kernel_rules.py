@@ -109,7 +109,7 @@ def _cdf_jvp(shape, primals, tangents):
     def slope():
         return density(shape, u, jnp.zeros_like(u), p)
 
-    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: finite(shape.power / p * u) * slope()))
 
 
 @rule
@@ -127,7 +127,7 @@ def _sign_jvp(shape, primals, tangents):
     def slope():
         return 2 * density(shape, u, jnp.zeros_like(u), p)
 
-    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: finite(shape.power / p * u) * slope()))
 
 
 # Two steps, at -threshold and at threshold

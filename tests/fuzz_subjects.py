@@ -171,7 +171,9 @@ def _true_logsumexp(x):
 
 
 def _true_cross_entropy(x):
-    return -np.sum(np.asarray(_weights(x.astype(np.float32))) * rows.log_softmax(x), axis=-1), 0 * x
+    # Where the logarithm of a probability is beyond the dtype, so is the sum that it is part of, whatever its weight.
+    counts = np.asarray(_weights(x.astype(np.float32))) > 0
+    return np.max(np.where(counts, -rows.log_softmax(x), 0), axis=-1), 0 * x
 
 
 def _true_integer_cross_entropy(x):

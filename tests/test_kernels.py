@@ -146,6 +146,30 @@ def test_ends_of_the_quantile(name):
         np.testing.assert_array_equal(jax.vmap(jax.grad(kernel.quantile))(jnp.array([0.0, 1.0])), [np.inf, np.inf])
 
 
+@jax.jit
+def _slopes_far_away(kernel, far, farther):
+    """In data and parameter, where the soft staircase is flat."""
+    slopes = [
+        jax.grad(function, (0, 1))(x, kernel)
+        for function in (jaxact.soft_heaviside, jaxact.soft_sign, jaxact.soft_ternary)
+        for x in (far, -far, farther, -farther)
+    ]
+    return jax.tree.leaves(slopes), jax.tree.leaves(jax.grad(jaxact.soft_round_inverse, 1)(jnp.float32(7), kernel))
+
+
+@pytest.mark.slow
+@each_kernel
+def test_slopes_of_narrow_kernels_far_from_their_steps(name):
+    """Neither what overflows times what underflows, nor a rounding error of the distance times a steepness, is NaN."""
+    steep = {"Logistic", "Arctan", "FastSigmoid"}
+    kernel = getattr(jaxact, name)(jnp.float32(2e5 if name in steep else 1e-5))
+    far, inverse = _slopes_far_away(kernel, jnp.float32(1.7e9), jnp.float32(2e38))
+    assert np.all(np.isfinite(far))
+    np.testing.assert_array_equal(inverse, 0)
+    wide = getattr(jaxact, name)(jnp.float32(1e-5))
+    assert np.all(np.isfinite(_slopes_far_away(wide, jnp.float32(1.7e9), jnp.float32(2e38))[0]))
+
+
 @pytest.mark.slow
 @each_kernel
 def test_derivatives_in_the_parameter(name):
