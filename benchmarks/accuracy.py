@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 import rows as logits_rows
-from benchmarks import exhaustive, report
+from benchmarks import exhaustive, reasons, report
 from benchmarks.row import OURS, Row
 from benchmarks.table import ROWS
 from contract import sample
@@ -152,7 +152,8 @@ def behind_table(records) -> str:
         for r in records
         if "order" in r and r["worst"] < ours[_where(r)] - VISIBLE
     ]
-    return report.table(("function", "dtype", "order", OURS, "by", "worst error"), lines)
+    shown = report.table(("function", "dtype", "order", OURS, "by", "worst error"), lines)
+    return f"{reasons.listed(line[0] for line in lines)}\n\n{shown}"
 
 
 def _where(record) -> tuple:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmarks import report, speed_pictures
 from benchmarks.row import OURS, SMALL, Row, library
 from benchmarks.table import FAMILIES, ROWS
-from benchmarks.timing import take_turns
+from benchmarks.timing import on_one_core, take_turns
 from benchmarks.training import MODELS
 
 MODES = ("value", "gradient", "value and gradient")
@@ -159,8 +159,6 @@ def training(seconds: float):
 
 
 def run(only=(), quick=False, output: Path = report.RESULTS) -> dict[str, list[dict]]:
-    # On CPU the hand-over to another thread takes longer than some of the programs.
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
     seconds = QUICK_SECONDS if quick else SECONDS
     rows = [row for row in report.chosen(ROWS, only) if row.shapes]
     records = {"time": [], "compile and call": [], "growth": [], "training": list(training(seconds))}
@@ -180,6 +178,7 @@ def run(only=(), quick=False, output: Path = report.RESULTS) -> dict[str, list[d
 
 def main() -> None:
     options = report.parser(__doc__).parse_args()
+    on_one_core()
     run(options.only, options.quick, options.output)
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks import report
+from benchmarks import reasons, report
 from benchmarks.row import OURS
 
 NOTE = (
-    "Medians, with half the distance of the quartiles in percent. `over jaxact`: how many times the time of jaxact's "
-    "function it takes, with a 95 % confidence interval; above 1 jaxact is faster. The floor: how many times a copy of "
-    "the argument, and one exponential of it, fit into that time."
+    "Processor time on one core; on an accelerator, elapsed time. Medians, with half the distance of the quartiles in "
+    "percent. `over jaxact`: how many times the time of jaxact's function it takes, with a 95 % confidence interval; "
+    "above 1 jaxact is faster. The floor: how many times a copy of the argument, and one exponential of it, fit into "
+    "that time."
 )
 NOISE = 0.05
 UNITS = ((1, "s"), (1e3, "ms"), (1e6, "µs"))
@@ -53,9 +54,8 @@ def behind_table(records) -> str:
     slower = [r for r in records if r["by"] != OURS and r["over ours, 95 %"][1] < 1 - NOISE]
     slower.sort(key=lambda r: r["over ours"])
     header = ("function", "shape", "mode", "by", "over jaxact")
-    return report.table(
-        header, [(r["function"], "x".join(map(str, r["shape"])), r["mode"], r["by"], ratio(r)) for r in slower]
-    )
+    lines = [(r["function"], "x".join(map(str, r["shape"])), r["mode"], r["by"], ratio(r)) for r in slower]
+    return f"{reasons.listed(r['function'] for r in slower)}\n\n{report.table(header, lines)}"
 
 
 def compile_table(records) -> str:

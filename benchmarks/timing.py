@@ -1,6 +1,10 @@
-"""Time of several programs that take turns, so that what else the machine does meets all of them alike."""
+"""Time of several programs that take turns, so that what else the machine does meets all of them alike.
+
+On CPU it is the processor's time, on one core: a program that a second core joins now and then has no time of its own.
+"""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping
 
@@ -35,6 +39,14 @@ class Times:
         return float(np.median(ratios)), *map(float, found.confidence_interval)
 
 
+def on_one_core() -> None:
+    """Keeps to one core, to be called before JAX starts its threads; programs then run in the calling thread."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    # The hand-over to another thread takes longer than some of the programs.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
 def take_turns(programs: Mapping[str, Callable], budget: float, fewest: int = FEWEST) -> dict[str, Times]:
     """Times of the programs, called without arguments, in about `budget` seconds; the order of each round is random."""
     calls, once = {}, 0.0
@@ -53,8 +65,9 @@ def take_turns(programs: Mapping[str, Callable], budget: float, fewest: int = FE
 
 
 def _seconds(program: Callable, calls: int) -> float:
-    began = time.perf_counter()
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    began = clock()
     for _ in range(calls):
         result = program()
     jax.block_until_ready(result)
-    return (time.perf_counter() - began) / calls
+    return (clock() - began) / calls

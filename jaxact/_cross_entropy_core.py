@@ -28,7 +28,6 @@ from jaxact._softmax_core import (
     row_sum,
     row_sums,
     softmax,
-    weighted_sum,
 )
 
 
@@ -85,7 +84,7 @@ def label_nll(x: jax.Array, label: jax.Array, flaw: jax.Array, axis: int, names:
 @label_nll.defjvp
 def _label_nll_jvp(axis, names, primals, tangents):
     centred = label_centred_softmax(*primals, axis, names)
-    return label_nll(*primals, axis, names), weighted_sum(centred, tangents[0], (axis,), names)
+    return label_nll(*primals, axis, names), row_sum(centred * tangents[0], (axis,), names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -93,7 +92,7 @@ def label_centred_softmax(x: jax.Array, label: jax.Array, flaw: jax.Array, axis:
     """Softmax, less 1 at the label; 0 in a row of -inf. A label moves nothing, so the derivative is that of softmax."""
     others, scale, total, _, label_exp = _around_label(x, label, flaw, axis, names)
     share = 1 / jnp.maximum(total + label_exp, 1)
-    return jnp.where(_is_at(label, x, axis), -total * share, others * (scale * share))
+    return _replaced(others * (scale * share), label, -total * share, axis)
 
 
 @label_centred_softmax.defjvp
@@ -107,7 +106,7 @@ def _around_label(x, label, flaw, axis, names):
     """Exponentials of all classes but the label, their scale, their sum; the label's `x - maximum`, its exponential."""
     peak = maximum(x, (axis,), names)
     exp, scale = exponentials(x, peak)
-    others = _zeroed(exp, label, axis)
+    others = _replaced(exp, label, 0, axis)
     (total,) = row_sums((others,), (axis,), names)
     at_label = all_sum(_taken(x, label, axis), names)
     shifted = difference(at_label, peak)
@@ -123,13 +122,14 @@ def _taken(x, index, axis):
     return jnp.where(inside, jnp.take_along_axis(x, jnp.where(inside, index, 0), axis), 0)
 
 
-def _zeroed(x, index, axis):
-    """`x` with 0 at the index along the axis, unless the index lies outside: done in place, in no time."""
+def _replaced(x, index, value, axis):
+    """`x` with the value at the index along the axis, unless the index lies outside: done in place, in no time."""
     if _is_divided(x):
-        return jnp.where(_is_at(index, x, axis), 0, x)
+        return jnp.where(_is_at(index, x, axis), value, x)
     size = x.shape[axis]
     index = jnp.where((index >= 0) & (index < size), index, size)
-    return jnp.put_along_axis(x, index, jnp.zeros_like(index, x.dtype), axis, inplace=False, mode="drop")
+    values = jnp.broadcast_to(jnp.asarray(value, x.dtype), index.shape)
+    return jnp.put_along_axis(x, index, values, axis, inplace=False, mode="drop")
 
 
 def _is_divided(x):

@@ -239,7 +239,7 @@ def _tempered_jvp(axes, primals, tangents):
 
 def _softmax_and_from_mean(x, t, axes):
     """The softmax of `x`, and `t` less its mean under it."""
-    return softmax.softmax(x, axes, ()), softmax.minus_mean(t, softmax.centred_softmax(x, axes, ()), axes, ())
+    return softmax.softmax(x, axes, ()), softmax.minus_mean(t, x, axes, ())
 
 
 def _from_chosen(t, chosen, axes):

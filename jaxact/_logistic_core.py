@@ -16,7 +16,6 @@ for value and gradient together. And an exponential is never multiplied by itsel
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxact import _coefficients as coefficients
 from jaxact._numerics import finite, matched_exponent, polynomial, split_exponent
@@ -69,7 +68,7 @@ def log1p(u):
 
 @jax.custom_jvp
 def sigmoid(x):
-    return lax.logistic(x)
+    return 1 / (1 + jnp.exp(-x))
 
 
 @sigmoid.defjvp

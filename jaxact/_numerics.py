@@ -80,7 +80,8 @@ def derivative(fun: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], j
 def finite(x: jax.Array) -> jax.Array:
     """`x` with infinities replaced by the largest number, for products whose other factor is then 0."""
     limit = float(jnp.finfo(x.dtype).max)
-    return jnp.clip(x, -limit, limit)
+    # A clip, which has to treat NaN by itself, takes three times as long on CPU.
+    return jnp.where(x > limit, limit, jnp.where(x < -limit, -limit, x))
 
 
 @jax.custom_jvp

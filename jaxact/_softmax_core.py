@@ -9,7 +9,6 @@ The difference `x - m` is taken in two parts, as rounding it would cost its expo
 """
 
 import functools
-import math
 from collections.abc import Hashable
 
 import jax
@@ -24,9 +23,10 @@ Names = tuple[Hashable, ...]
 # Rows are added up in tiles of so many rows and columns, in which a compiler finds vector instructions.
 TILE = (8, 16)
 
-# Origins are multiples of 1 / GRID.
-GRID = {"float32": 2.0**14, "float64": 2.0**30}
 LIFT = 32
+
+# The exponential of what lies deeper is 0 in every dtype.
+DEPTH = 1024
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -40,7 +40,7 @@ def log_softmax(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
 def _log_softmax_jvp(axes, names, primals, tangents):
     (x,), (t,) = primals, tangents
     t = jnp.where(maximum(x, axes, names) == -jnp.inf, 0, t)
-    return log_softmax(x, axes, names), minus_mean(t, centred_softmax(x, axes, names), axes, names)
+    return log_softmax(x, axes, names), minus_mean(t, x, axes, names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -53,7 +53,7 @@ def logsumexp(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
 @logsumexp.defjvp
 def _logsumexp_jvp(axes, names, primals, tangents):
     (x,), (t,) = primals, tangents
-    return logsumexp(x, axes, names), weighted_sum(softmax(x, axes, names), t, axes, names)
+    return logsumexp(x, axes, names), row_sum(softmax(x, axes, names) * t, axes, names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -63,16 +63,25 @@ def softmax(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
     return exp * (1 / jnp.maximum(row_sum(exp, axes, names), 1))
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _softmax_apart(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
+    """Softmax from what its derivative needs as well."""
+    rest, top, scale, count, total = _apart(x, axes, names)
+    share = 1 / jnp.maximum(count + total, 1)
+    return jnp.where(top, share, rest * (scale * share))
+
+
 @softmax.defjvp
+@_softmax_apart.defjvp
 def _softmax_jvp(axes, names, primals, tangents):
     (x,), (t,) = primals, tangents
-    out = softmax(x, axes, names)
-    return out, out * minus_mean(t, centred_softmax(x, axes, names), axes, names)
+    out = _softmax_apart(x, axes, names)
+    return out, out * minus_mean(t, x, axes, names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
 def centred_softmax(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """Softmax, less 1 where it is above 1/2: of all elements that one alone has its sign bit set."""
+    """Softmax, less 1 where it is above 1/2."""
     rest, top, scale, count, total = _apart(x, axes, names)
     share = 1 / jnp.maximum(count + total, 1)
     return jnp.where(top, jnp.where((count == 1) & (total < 1), -total, 1) * share, rest * (scale * share))
@@ -81,19 +90,38 @@ def centred_softmax(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
 @centred_softmax.defjvp
 def _centred_softmax_jvp(axes, names, primals, tangents):
     (x,), (t,) = primals, tangents
-    centred = centred_softmax(x, axes, names)
-    return centred, softmax(x, axes, names) * minus_mean(t, centred, axes, names)
+    return centred_softmax(x, axes, names), _softmax_apart(x, axes, names) * minus_mean(t, x, axes, names)
 
 
-def minus_mean(t: jax.Array, centred: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """`t` less its mean under a softmax.
+def minus_mean(t: jax.Array, x: jax.Array, axes: Axes, names: Names) -> jax.Array:
+    """`t` less its mean under the softmax of `x`.
 
     At the centre the difference from it is 0 by selection, so that in the transpose the large cotangent there is never
     added to the small ones of all others, which would be lost.
     """
-    centre = jnp.signbit(centred)
+    centre = _centre(lax.stop_gradient(x), axes, names)
     at_centre = row_sum(jnp.where(centre, t, 0), axes, names)
-    return jnp.where(centre, 0, t - at_centre) - weighted_sum(centred, t, axes, names)
+    off_centre = jnp.where(centre, 0, t - spread(at_centre, t.shape, axes))
+    return off_centre - spread(weighted_sum(centred_softmax(x, axes, names), t, axes, names), t.shape, axes)
+
+
+def _centre(x, axes, names):
+    """Where softmax is above 1/2."""
+    _, top, _, count, total = _apart(x, axes, names)
+    return top & (count == 1) & (total < 1)
+
+
+def spread(row: jax.Array, shape: tuple[int, ...], axes: Axes) -> jax.Array:
+    """The number of each row, at all its elements; by tiles, so that the transpose is a sum that compilers do fast."""
+    rows, columns = _tile(shape, axes)
+    if rows > 1:
+        axis = axes[-1]
+        before, after = row.shape[:axis], row.shape[axis + 1 :]
+        count = shape[axis] // (rows * columns)
+        tops = jnp.broadcast_to(row.reshape(*before, 1, 1, 1, *after), (*before, count, 1, columns, *after))
+        tiles = (*shape[:axis], count, rows, columns, *shape[axis + 1 :])
+        row = jnp.broadcast_to(tops, tiles).reshape(shape)
+    return jnp.broadcast_to(row, shape)
 
 
 def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
@@ -109,26 +137,26 @@ def difference(x: jax.Array, peak: jax.Array) -> jax.Array:
     of `x` that `peak` has gone through.
     """
     limit = float(jnp.finfo(x.dtype).max)
-    return jnp.where((x == peak) & (x > -jnp.inf), 0, jnp.minimum(x, limit) - jnp.maximum(peak, -limit))
+    tied = jnp.where(peak == -jnp.inf, -jnp.inf, 0).astype(x.dtype)
+    return jnp.where(x == peak, tied, jnp.where(x > limit, limit, x) - jnp.maximum(peak, -limit))
 
 
 def exponentials(x: jax.Array, peak: jax.Array) -> tuple[jax.Array, jax.Array]:
     """`exp(x - peak) / scale` for `x <= peak`, and the scale of the row; 0 in a row of -inf.
 
     Rounding `x - peak` would cost up to 64 ulp. From an origin close to the peak and of few digits, a sum and a
-    difference give the rounding error of `x - origin` exactly. The origin is moved down by `LIFT`, so that terms that
-    are too small for the dtype, but together are not, do not vanish.
+    difference give the rounding error of `x - origin` exactly. The origin lies `LIFT` below the peak, or next to it
+    where numbers are so large that they lie further apart, so that terms that are too small for the dtype, but together
+    are not, do not vanish.
     """
-    limit, grid = float(jnp.finfo(x.dtype).max) / 4, GRID[x.dtype.name]
-    # Huge numbers are made smaller: their neighbours stay so far apart that only equal ones count.
-    shrink = jnp.where(jnp.abs(peak) < limit, 1, 1 / 16)
-    x, base = jnp.clip(x * shrink, -limit, limit), jnp.clip(peak * shrink, -limit, limit)
-    fine = jnp.abs(base) < grid
-    near = jnp.where(fine, jnp.round(jnp.where(fine, base, 0) * grid) / grid, base)
-    origin = jnp.where(peak == -jnp.inf, limit, near - LIFT)
-    rounded = x - origin
-    exp = jnp.exp(rounded)
-    return exp + exp * (x - (rounded + origin)), jnp.exp(near - base) * math.exp(-LIFT)
+    limit = float(jnp.finfo(x.dtype).max)
+    base = jnp.clip(peak, -limit, limit)
+    origin = jnp.round(base - LIFT)
+    vanishes = x < jnp.where(peak == jnp.inf, peak, origin - DEPTH)
+    x = jnp.where(vanishes, origin, jnp.where(x > base, base, x))
+    rounded, lowered = x - origin, origin - base
+    exp, scale = jnp.where(vanishes, 0, jnp.exp(rounded)), jnp.exp(lowered)
+    return exp + exp * (x - (rounded + origin)), scale + scale * ((origin - lowered) - base)
 
 
 def row_sum(array: jax.Array, axes: Axes, names: Names) -> jax.Array:
@@ -171,15 +199,15 @@ def _add(xs, ys):
 def _tile(shape, axes):
     """Rows and columns of the tiles that the last of the axes is cut into; one row if it is not to be cut."""
     size, innermost = shape[axes[-1]], axes[-1] == len(shape) - 1
+    rows, columns = TILE
     if not innermost:
-        rows, columns = TILE[0], 1
-    elif size <= TILE[1]:
+        columns = 1
+    elif size <= columns:
         rows, columns = max(size, 1), 1
-    else:
-        rows, columns = TILE
     # Tiles that lie across devices would be gathered.
-    whole = size % (rows * columns) == 0 and (size // (rows * columns)) % jax.device_count() == 0
-    return (rows, columns) if whole else (1, 1)
+    while rows > 1 and (size % (rows * columns) or (size // (rows * columns)) % jax.device_count()):
+        rows //= 2
+    return (rows, columns) if rows > 1 else (1, 1)
 
 
 def _apart(x, axes, names):

@@ -36,6 +36,16 @@ class Arithmetic:
     where: Callable[[Any, Any, Any], Any]
 
 
+def _remembered(function):
+    """The results of an mpmath function are kept: value, slope and scale of a formula share most of their parts."""
+
+    @functools.lru_cache(maxsize=2**13)
+    def at_precision(precision, *arguments):
+        return function(*arguments)
+
+    return lambda *arguments: at_precision(mpmath.mp.prec, *arguments)
+
+
 LONG = Arithmetic(
     np.longdouble,
     np.exp,
@@ -55,18 +65,18 @@ LONG = Arithmetic(
 )
 MP = Arithmetic(
     mpmath.mpf,
-    mpmath.exp,
-    mpmath.expm1,
-    mpmath.log,
-    mpmath.log1p,
-    mpmath.tanh,
-    mpmath.sin,
-    mpmath.cos,
-    mpmath.atan,
-    mpmath.sqrt,
+    _remembered(mpmath.exp),
+    _remembered(mpmath.expm1),
+    _remembered(mpmath.log),
+    _remembered(mpmath.log1p),
+    _remembered(mpmath.tanh),
+    _remembered(mpmath.sin),
+    _remembered(mpmath.cos),
+    _remembered(mpmath.atan),
+    _remembered(mpmath.sqrt),
     mpmath.floor,
     mpmath.nint,
-    mpmath.erfc,
+    _remembered(mpmath.erfc),
     max,
     lambda condition, yes, no: yes if condition else no,
 )

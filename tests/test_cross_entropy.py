@@ -83,6 +83,15 @@ def test_second_derivatives_keep_small_probabilities(reverse):
     close((jax.jacrev if reverse else jax.jacfwd)(gradient)(x, label), expected)
 
 
+@pytest.mark.parametrize("huge", [2.0**20, 1e9, 1e20, 3e38])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_equal_huge_logits_share(huge, dtype):
+    """Numbers that lie further apart than the distance that exponentials are lifted by."""
+    value, gradient = value_and_gradient(integer_loss, jnp.array([huge, huge, 0, -huge], dtype), jnp.array(0))
+    close(value, np.log(2).astype(dtype))
+    close(gradient, np.array([-0.5, 0.5, 0, 0], dtype))
+
+
 def test_labels_that_are_no_class_give_nan():
     x = jnp.ones((4, 3))
     labels = jnp.array([0, -1, 3, -100])
