@@ -117,7 +117,7 @@ def make_train_step(name: str, optimizer: optax.GradientTransformation) -> Calla
         log_mean = jaxact.log_softplus(output)
         if name == POISSON:
             return jnp.mean(jaxact.poisson_nll(log_mean, counts), where=training)
-        losses = jaxact.negative_binomial_nll(log_mean, counts, dispersion=dispersion)
+        losses = jaxact.negative_binomial_nll(log_mean, counts, dispersion=jnp.asarray(dispersion))
         return jnp.mean(losses, where=training)
 
     def step(parameters: Any, optimizer_state: Any, *batch: Any) -> tuple[Any, Any, jax.Array]:

@@ -54,7 +54,7 @@ class Kernel:
     1.0 1.0
     """
 
-    def __init_subclass__(cls, **options):
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         dataclasses.dataclass(frozen=True, eq=False)(cls)
         names = tuple(inspect.signature(cls).parameters)

@@ -26,7 +26,7 @@ class _Shaped(Kernel):
 
     _shape: typing.ClassVar[rules.Kind]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         (field,) = dataclasses.fields(self)
         checks.positive(type(self).__name__, field.name, getattr(self, field.name))
 
