@@ -101,8 +101,8 @@ def minus_mean(t: jax.Array, x: jax.Array, axes: Axes, names: Names) -> jax.Arra
     """
     centre = _centre(lax.stop_gradient(x), axes, names)
     at_centre = row_sum(jnp.where(centre, t, 0), axes, names)
-    off_centre = jnp.where(centre, 0, t - spread(at_centre, t, axes))
-    return off_centre - spread(weighted_sum(centred_softmax(x, axes, names), t, axes, names), t, axes)
+    off_centre = jnp.where(centre, 0, t - spread(at_centre, t, axes, names))
+    return off_centre - spread(weighted_sum(centred_softmax(x, axes, names), t, axes, names), t, axes, names)
 
 
 def _centre(x, axes, names):
@@ -111,13 +111,14 @@ def _centre(x, axes, names):
     return top & (count == 1) & (total < 1)
 
 
-def spread(row: jax.Array, array: jax.Array, axes: Axes) -> jax.Array:
+def spread(row: jax.Array, array: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The number of each row at all elements of an array, by tiles, so that the transpose is a sum that is done fast.
 
-    Where the type of the array says that it lies on several devices, tiles would be gathered: it is left to broadcast.
+    Where the array lies on several devices, tiles would be gathered, or, with names, the transpose summed over devices
+    before it is over the row: it is left to broadcast.
     """
     rows, columns = _tile(array.shape, axes)
-    if rows == 1 or is_divided(array):
+    if rows == 1 or names or is_divided(array):
         return row
     axis = axes[-1]
     before, after = row.shape[:axis], row.shape[axis + 1 :]
