@@ -108,7 +108,7 @@ def broadcastable(function: str, argument: str, option: jax.Array, data: jax.Arr
 def axes(function: str, axis: int | tuple[int, ...], data: jax.Array) -> tuple[int, ...]:
     """Returns `axis` as a sorted tuple of axes of `data`, counted from 0; raises TypeError or ValueError otherwise."""
     several = axis if isinstance(axis, tuple) else (axis,)
-    if not all(isinstance(one, int) for one in several):
+    if not all(_is_integer(one) for one in several):
         raise TypeError(f"jaxact.{function}: axis must be an integer or a tuple of integers, got {axis!r}")
     counted = {one % data.ndim for one in several if -data.ndim <= one < data.ndim}
     if not 0 < len(counted) == len(several):
@@ -118,8 +118,9 @@ def axes(function: str, axis: int | tuple[int, ...], data: jax.Array) -> tuple[i
 
 def axis(function: str, value: int, data: jax.Array) -> int:
     """Returns `value`, counted from 0; raises ValueError unless it is one of the axes of the data."""
-    if not isinstance(value, int) or not -data.ndim <= value < data.ndim:
-        raise ValueError(f"jaxact.{function}: axis must be an integer, one of those of shape {data.shape}, got {value}")
+    if not _is_integer(value) or not -data.ndim <= value < data.ndim:
+        message = f"axis must be an integer, one of those of shape {data.shape}, got {value!r}"
+        raise ValueError(f"jaxact.{function}: {message}")
     return value % data.ndim
 
 
@@ -131,7 +132,7 @@ def choice(function: str, argument: str, value: str, choices: Sequence[str]) -> 
 
 def count(function: str, argument: str, value: int | None) -> None:
     """Raises TypeError or ValueError unless `value` is a positive integer, or None."""
-    if value is not None and not isinstance(value, int):
+    if value is not None and not _is_integer(value):
         raise TypeError(f"jaxact.{function}: {argument} must be an integer, got {value!r}")
     if value is not None and value < 1:
         raise ValueError(f"jaxact.{function}: {argument} must be positive, got {value}")
@@ -159,7 +160,7 @@ def key(function: str, argument: str, value: ArrayLike) -> jax.Array:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         expected = ()
     elif array.dtype == jnp.uint32:
-        expected = jax.eval_shape(jax.random.PRNGKey, 0).shape
+        expected = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
     else:
         raise TypeError(f"jaxact.{function}: {argument} must be a key of jax.random, got {array.dtype}")
     if array.shape != expected:
@@ -180,7 +181,7 @@ def flag(function: str, argument: str, value: bool) -> None:
 
 def between(function: str, argument: str, value: int, low: int, high: int) -> None:
     """Raises TypeError or ValueError unless a static option is an integer from `low` to `high`."""
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not _is_integer(value):
         raise TypeError(f"jaxact.{function}: {argument} must be an integer, got {value!r}")
     if not low <= value <= high:
         raise ValueError(f"jaxact.{function}: {argument} must be from {low} to {high}, got {value}")
@@ -189,6 +190,8 @@ def between(function: str, argument: str, value: int, low: int, high: int) -> No
 def below(function: str, **bounds: ArrayLike) -> None:
     """Raises ValueError unless the first of two bounds is below the second, as far as both are plain numbers."""
     (low_name, low), (high_name, high) = bounds.items()
+    if isinstance(low, bool) or isinstance(high, bool):
+        return  # Python counts them as numbers; they are refused as what they are
     if isinstance(low, int | float) and isinstance(high, int | float) and not low < high:
         chex.assert_scalar_negative(
             low - high,
@@ -200,10 +203,26 @@ def below(function: str, **bounds: ArrayLike) -> None:
 
 def positive(function: str, argument: str, value: ArrayLike) -> None:
     """Raises TypeError unless `value` is a number or an array, ValueError if it is a number that is not positive."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.ndarray | np.generic | jax.Array):
+    if isinstance(value, bool | complex) or not is_array_like(value):
         raise TypeError(f"jaxact.{function}: {argument} must be an array or a number, got {type(value).__name__}")
     if isinstance(value, int | float) and not value > 0:
         raise ValueError(f"jaxact.{function}: {argument} must be positive, got {value}")
+
+
+def array_like(function: str, argument: str, value: ArrayLike) -> None:
+    """Raises TypeError unless `value` is an array or a number, before `jax.jit` does, which names what it is given."""
+    if not is_array_like(value) and not hasattr(value, "__jax_array__"):
+        raise TypeError(f"jaxact.{function}: {argument} must be an array or a number, got {type(value).__name__}")
+
+
+def is_array_like(value: object) -> bool:
+    """Whether `value` is an array or a number."""
+    return isinstance(value, int | float | complex | np.ndarray | np.generic | jax.Array)
+
+
+def _is_integer(value):
+    # Python counts True and False as integers.
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _array(function, argument, value):

@@ -42,7 +42,8 @@ def poisson_nll(log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = 
       Array `[...]` of the dtype of `log_rate`, in nats; the caller reduces.
 
     Raises:
-      TypeError: `log_rate` is not floating, or `counts` is neither floating nor integer.
+      TypeError: `log_rate` is not floating, `counts` is neither floating nor integer, or `log_input` or `full` is not
+        True or False.
       ValueError: the shapes differ.
 
     Special values: a count of 0 costs exactly the rate, also at rate 0. A positive count at rate 0 costs inf. Negative
@@ -56,6 +57,8 @@ def poisson_nll(log_rate: ArrayLike, counts: ArrayLike, /, *, log_input: bool = 
     See also: `log_softplus`, the log rate of a softplus rate; `negative_binomial_nll`.
     """
     log_rate, counts = _pair("poisson_nll", "log_rate", log_rate, counts)
+    checks.flag("poisson_nll", "log_input", log_input)
+    checks.flag("poisson_nll", "full", full)
 
     def core(z, y):
         nll = _poisson(z, y) if log_input else _poisson_of_rate(z, y)
@@ -86,7 +89,8 @@ def negative_binomial_nll(
       Array `[...]` of the dtype of `log_mean`, in nats; the caller reduces.
 
     Raises:
-      TypeError: `log_mean` is not floating, or `counts` or `dispersion` is neither floating nor integer.
+      TypeError: `log_mean` is not floating, `counts` or `dispersion` is neither floating nor integer, or `full` is not
+        True or False.
       ValueError: the shapes of `log_mean` and `counts` differ, or that of `dispersion` does not broadcast to them.
 
     Special values: a mean of 0 costs nothing for a count of 0 and inf for a positive one. Negative counts and
@@ -104,6 +108,7 @@ def negative_binomial_nll(
     log_mean, counts = _pair("negative_binomial_nll", "log_mean", log_mean, counts)
     dispersion = checks.real("negative_binomial_nll", "dispersion", dispersion)
     checks.broadcastable("negative_binomial_nll", "dispersion", dispersion, log_mean)
+    checks.flag("negative_binomial_nll", "full", full)
 
     def core(z, y, a):
         nll = _negative_binomial(z, y, a)

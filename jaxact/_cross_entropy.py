@@ -49,8 +49,9 @@ def softmax_cross_entropy(
         integer or a tuple of them.
       ValueError: the shapes differ, `axis` is not an axis of `logits`, or `where` does not broadcast to its shape.
 
-    Special values: a class of weight 0 contributes 0, also if its logit is -inf; a positive weight there gives inf. The
-    derivative in the weight of such a class, truly inf, is the largest number, so that 0 times it is 0.
+    Special values: a class of weight 0 contributes 0, also if its logit is -inf; a positive weight there gives inf, and
+    so does one where :math:`-\log p_i` is beyond the dtype. The derivative in the weight of a class of logit -inf,
+    truly inf, is the largest number, so that 0 times it is 0.
 
     >>> import jax.numpy as jnp, jaxact
     >>> logits = jnp.array([2.0, 1.0, -jnp.inf])

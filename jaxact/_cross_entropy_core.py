@@ -22,6 +22,7 @@ from jaxact._softmax_core import (
     all_sum,
     difference,
     exponentials,
+    is_divided,
     log_softmax,
     logsumexp,
     maximum,
@@ -116,7 +117,7 @@ def _around_label(x, label, flaw, axis, names):
 
 def _taken(x, index, axis):
     """`x` at the index along the axis, 0 where the index lies outside."""
-    if _is_divided(x):
+    if is_divided(x):
         return jnp.sum(jnp.where(_is_at(index, x, axis), x, 0), axis, keepdims=True)
     inside = (index >= 0) & (index < x.shape[axis])
     return jnp.where(inside, jnp.take_along_axis(x, jnp.where(inside, index, 0), axis), 0)
@@ -124,17 +125,12 @@ def _taken(x, index, axis):
 
 def _replaced(x, index, value, axis):
     """`x` with the value at the index along the axis, unless the index lies outside: done in place, in no time."""
-    if _is_divided(x):
+    if is_divided(x):
         return jnp.where(_is_at(index, x, axis), value, x)
     size = x.shape[axis]
     index = jnp.where((index >= 0) & (index < size), index, size)
     values = jnp.broadcast_to(jnp.asarray(value, x.dtype), index.shape)
     return jnp.put_along_axis(x, index, values, axis, inplace=False, mode="drop")
-
-
-def _is_divided(x):
-    """Whether the type of `x` says that it lies on several devices, where indexing is refused."""
-    return any(part is not None for part in jax.typeof(x).sharding.spec)
 
 
 def _is_at(index, x, axis):

@@ -6,6 +6,7 @@ is a pytree whose leaves are its parameters, so that they are traced, annealed b
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import typing
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+from jax import export
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
@@ -68,18 +70,23 @@ class Kernel:
             return kernel
 
         jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten)
+        _register_for_export(cls)
 
     def cdf(self, u: ArrayLike) -> jax.Array:
         """The probability of at most `u`."""
-        raise NotImplementedError
+        raise self._lacks("cdf", u)
 
     def pdf(self, u: ArrayLike) -> jax.Array:
         """The density at `u`."""
-        raise NotImplementedError
+        raise self._lacks("pdf", u)
 
     def quantile(self, p: ArrayLike) -> jax.Array:
         """The inverse of `cdf`, for `p` in [0, 1]."""
-        raise NotImplementedError
+        raise self._lacks("quantile", p)
+
+    def _lacks(self, method, argument):
+        got = f"a call with {type(argument).__name__}"
+        return NotImplementedError(f"jaxact.Kernel: {type(self).__name__} must define {method}, got {got}")
 
     def _heaviside(self, u):
         return self.cdf(u)
@@ -110,6 +117,27 @@ class Kernel:
         return end, 1 - 2 * end
 
 
+def _register_for_export(cls):
+    """Lets kernels be arguments of a function that `jax.export` serialises.
+
+    A name stands for the class that took it first: one that is defined again, as in a notebook, is left out.
+    """
+    with contextlib.suppress(ValueError):
+        export.register_pytree_node_serialization(
+            cls,
+            serialized_name=f"{cls.__module__}.{cls.__qualname__}",
+            serialize_auxdata=lambda _: b"",
+            deserialize_auxdata=lambda _: None,
+        )
+
+
+def check_kernel(function: str, kernel: Kernel) -> None:
+    """Raises TypeError unless `kernel` is one."""
+    if not isinstance(kernel, Kernel):
+        got = "an array or a number" if checks.is_array_like(kernel) else type(kernel).__name__
+        raise TypeError(f"jaxact.{function}: kernel must be a jaxact.Kernel, got {got}")
+
+
 def evaluated(
     function: str,
     method: Callable[..., jax.Array],
@@ -119,12 +147,11 @@ def evaluated(
     options: Mapping[str, ArrayLike] | None = None,
 ) -> jax.Array:
     """`method(kernel, x, *options)` behind the guards that all functions of a kernel share, rounded once."""
-    if not isinstance(kernel, Kernel):
-        got = "an array or a number" if isinstance(kernel, jax.Array) else type(kernel).__name__
-        raise TypeError(f"jaxact.{function}: kernel must be a jaxact.Kernel, got {got}")
+    check_kernel(function, kernel)
     array = checks.floating(function, argument, x)
-    leaves, tree = jax.tree.flatten(kernel)
-    named = [(f"parameter of {type(kernel).__name__}", leaf) for leaf in leaves] + [*(options or {}).items()]
+    leaves, tree = jax.tree_util.tree_flatten_with_path(kernel)
+    prefix = f"kernel parameter {type(kernel).__name__}"
+    named = [(prefix + jax.tree_util.keystr(path), leaf) for path, leaf in leaves] + [*(options or {}).items()]
     parameters = [checks.real(function, name, parameter) for name, parameter in named]
     for (name, _), parameter in zip(named, parameters, strict=True):
         checks.broadcastable(function, name, parameter, array)

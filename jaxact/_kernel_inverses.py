@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._kernel_rules import Kind, cell_mass, nearest, rule, staircase, staircase_slope, tangent_of
+from jaxact._numerics import finite
 
 
 @rule
@@ -83,7 +84,7 @@ def _inverse_jvp(shape, name, primals, tangents):
     def slope_in_p():
         # Where the value stays, the staircase's change with the parameter is made up for by the argument.
         staircase_dot = jax.jvp(lambda p: staircase(shape, name, out, p), (p,), (jnp.ones_like(p),))[1]
-        return -inverse_slope(shape, name, y, p) * staircase_dot
+        return -finite(inverse_slope(shape, name, y, p)) * staircase_dot
 
     slope = functools.partial(inverse_slope, shape, name, y, p)
     return out, tangent_of(y, (y_dot, slope), (p_dot, slope_in_p))

@@ -109,7 +109,7 @@ def _cdf_jvp(shape, primals, tangents):
     def slope():
         return density(shape, u, jnp.zeros_like(u), p)
 
-    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: finite(shape.power / p * u) * slope()))
 
 
 @rule
@@ -127,7 +127,7 @@ def _sign_jvp(shape, primals, tangents):
     def slope():
         return 2 * density(shape, u, jnp.zeros_like(u), p)
 
-    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: shape.power / p * finite(u) * slope()))
+    return out, tangent_of(out, (u_dot, slope), (p_dot, lambda: finite(shape.power / p * u) * slope()))
 
 
 # Two steps, at -threshold and at threshold
@@ -229,7 +229,8 @@ def cell(x: jax.Array, name: str) -> Cell:
     # At a kink, too, derivatives are those from above.
     upper = r == 0.5
     n, r, sign = jnp.where(upper, n + 1, n), jnp.where(upper, r - 1, r), jnp.where(upper, -1, sign)
-    tread = n + {"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2
+    # The offset is a whole number: added in halves, they would round where n is so large that it has no fraction.
+    tread = n + ({"floor": -0.5, "middle": 0.0, "ceil": 0.5}[name] + sign / 2)
     return Cell(tread, -sign, 0.5 - sign * r, -sign * r, jnp.zeros_like(r))
 
 

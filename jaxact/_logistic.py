@@ -6,6 +6,8 @@ derivatives are. `beta` enters through an exactly rounded product, so that roots
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -284,7 +286,8 @@ def _scaled_softplus_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _scaled_softplus_inverse(y, beta):
-    value = at_product(core.softplus_inverse, _positive(beta), y) / beta
+    lifted, _, log_lift = _lifted(y, beta)
+    value = (at_product(core.softplus_inverse, _positive(beta), lifted) - log_lift) / beta
     return jnp.where(value == jnp.inf, y, value)  # beta * y may overflow while y does not
 
 
@@ -292,9 +295,21 @@ def _scaled_softplus_inverse(y, beta):
 def _scaled_softplus_inverse_jvp(primals, tangents):
     y, beta = primals
     y_dot, beta_dot = tangents
-    slope = at_product(core.g, _positive(beta), y)
-    beta_slope = at_product(core.softplus_inverse_surplus, beta, y) / beta**2
+    lifted, lift, log_lift = _lifted(y, beta)
+    slope = at_product(core.g, _positive(beta), lifted) * lift
+    beta_slope = (at_product(core.softplus_inverse_surplus, beta, lifted) + log_lift) / beta**2
     return _scaled_softplus_inverse(y, beta), slope * y_dot + beta_slope * beta_dot
+
+
+def _lifted(y, beta):
+    """`y` times `lift`, `lift` and its logarithm: 1, or a power of 2 where `beta * y` might underflow.
+
+    So far below 1 the inverse is the logarithm of the product, its slope a reciprocal, to the last bit and beyond.
+    """
+    exponent = -jnp.finfo(y.dtype).minexp // 2
+    small = jnp.abs(beta * y) < 2.0 ** (-3 * exponent // 2)
+    lift = jnp.where(small, 2.0**exponent, 1.0).astype(y.dtype)
+    return y * lift, lift, jnp.where(small, exponent * math.log(2), 0.0).astype(y.dtype)
 
 
 @jax.custom_jvp

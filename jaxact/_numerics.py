@@ -186,7 +186,8 @@ def exp_minus(z: jax.Array, low: jax.Array, times: ArrayLike = 1) -> jax.Array:
 def decay(x: jax.Array, low: ArrayLike, factor: Parts, times: ArrayLike = 1) -> jax.Array:
     """`times * exp(-factor * (x + low))` for `x >= 0`; what is beyond any exponent counts as just that."""
     limit = 1000 / factor[0]
-    return exp_minus(*scaled(jnp.where(x > limit, limit, x), low, factor), times)
+    beyond = x > limit
+    return exp_minus(*scaled(jnp.where(beyond, limit, x), jnp.where(beyond, 0, low), factor), times)
 
 
 def half_square(z: jax.Array, low: jax.Array) -> Parts:

@@ -125,7 +125,8 @@ def logsumexp(
       Array of the dtype of `x` and of its shape without `axis`.
 
     Raises:
-      TypeError: `x` is not floating, `where` not boolean, or `axis` not an integer or a tuple of them.
+      TypeError: `x` is not floating, `where` not boolean, `axis` not an integer or a tuple of them, or `keepdims` not
+        True or False.
       ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
 
     Special values: -inf of a row that is all -inf or all masked, with gradient 0; inf where a maximum is. NaN makes its
@@ -138,6 +139,7 @@ def logsumexp(
     See also: `jax.scipy.special.logsumexp`.
     """
     x, axes, names, where = _arguments("logsumexp", x, axis, where, axis_name)
+    checks.flag("logsumexp", "keepdims", keepdims)
     out = rounded_once(lambda x: core.logsumexp(_masked(x, where), axes, names), x)
     return out if keepdims else jnp.squeeze(out, axes)
 

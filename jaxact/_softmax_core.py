@@ -101,8 +101,8 @@ def minus_mean(t: jax.Array, x: jax.Array, axes: Axes, names: Names) -> jax.Arra
     """
     centre = _centre(lax.stop_gradient(x), axes, names)
     at_centre = row_sum(jnp.where(centre, t, 0), axes, names)
-    off_centre = jnp.where(centre, 0, t - spread(at_centre, t.shape, axes))
-    return off_centre - spread(weighted_sum(centred_softmax(x, axes, names), t, axes, names), t.shape, axes)
+    off_centre = jnp.where(centre, 0, t - spread(at_centre, t, axes, names))
+    return off_centre - spread(weighted_sum(centred_softmax(x, axes, names), t, axes, names), t, axes, names)
 
 
 def _centre(x, axes, names):
@@ -111,17 +111,26 @@ def _centre(x, axes, names):
     return top & (count == 1) & (total < 1)
 
 
-def spread(row: jax.Array, shape: tuple[int, ...], axes: Axes) -> jax.Array:
-    """The number of each row, at all its elements; by tiles, so that the transpose is a sum that compilers do fast."""
-    rows, columns = _tile(shape, axes)
-    if rows > 1:
-        axis = axes[-1]
-        before, after = row.shape[:axis], row.shape[axis + 1 :]
-        count = shape[axis] // (rows * columns)
-        tops = jnp.broadcast_to(row.reshape(*before, 1, 1, 1, *after), (*before, count, 1, columns, *after))
-        tiles = (*shape[:axis], count, rows, columns, *shape[axis + 1 :])
-        row = jnp.broadcast_to(tops, tiles).reshape(shape)
-    return jnp.broadcast_to(row, shape)
+def spread(row: jax.Array, array: jax.Array, axes: Axes, names: Names) -> jax.Array:
+    """The number of each row at all elements of an array, by tiles, so that the transpose is a sum that is done fast.
+
+    Where the array lies on several devices, tiles would be gathered, or, with names, the transpose summed over devices
+    before it is over the row: it is left to broadcast.
+    """
+    rows, columns = _tile(array.shape, axes)
+    if rows == 1 or names or is_divided(array):
+        return row
+    axis = axes[-1]
+    before, after = row.shape[:axis], row.shape[axis + 1 :]
+    count = array.shape[axis] // (rows * columns)
+    tops = jnp.broadcast_to(row.reshape(*before, 1, 1, 1, *after), (*before, count, 1, columns, *after))
+    tiles = (*array.shape[:axis], count, rows, columns, *array.shape[axis + 1 :])
+    return jnp.broadcast_to(tops, tiles).reshape(array.shape)
+
+
+def is_divided(x: jax.Array) -> bool:
+    """Whether the type of `x` says that it lies on several devices, where indexing is refused."""
+    return any(part is not None for part in jax.typeof(x).sharding.spec)
 
 
 def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
@@ -186,6 +195,9 @@ def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[j
         axis = axes[-1]
         before, size, after = arrays[0].shape[:axis], arrays[0].shape[axis], arrays[0].shape[axis + 1 :]
         tiled = [array.reshape(*before, size // (rows * columns), rows, columns, *after) for array in arrays]
+        # The select is never taken, and not compiled. JAX asks that all of several operands have a tangent or none, as
+        # it differentiates this where it has forgotten the rules of who calls it, in a scan; nothing is made of that.
+        tiled = [jnp.where(False, tiled[-1], array) for array in tiled]
         zeros = [jnp.zeros((), array.dtype) for array in arrays]
         arrays = tuple(lax.reduce(tiled, zeros, _add, (axis + 1,)))
         axes = (*axes, axis + 1)

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
 from jaxact._jit import jitted
-from jaxact._kernel import Kernel, evaluated
+from jaxact._kernel import Kernel, check_kernel, evaluated
 from jaxact._kernels import Box
 from jaxact._soft_staircases import ternary
 from jaxact._surrogate import straight_through, surrogate
@@ -221,6 +221,9 @@ def surrogate_ternary(x: ArrayLike, kernel: Kernel, /, *, threshold: ArrayLike =
 
 
 def _rounded(function: str, x: ArrayLike, kernel: Kernel) -> jax.Array:
+    # What is no argument of jit is refused here: JAX would name the function below.
+    check_kernel(function, kernel)
+    checks.array_like(function, "x", x)
     # A box that is known to fill the cell needs no derivative but 1, and then nothing has to be read for it.
     fills = isinstance(kernel, Box) and isinstance(kernel.width, int | float) and kernel.width >= 1
     return _straight(function, x) if fills else _softened(function, x, kernel)

@@ -155,7 +155,8 @@ class Gaussian:
 
     @staticmethod
     def quantile_density(m, t, p):
-        ratio = Gaussian._tail_ratio(Gaussian.quantile(m, t, p) / p)
+        # Where the tail is empty, its ratio is any number.
+        ratio = Gaussian._tail_ratio(jnp.minimum(Gaussian.quantile(m, t, p) / p, 1000))
         return m / (math.sqrt(2 * math.pi) * ratio * p)
 
 
@@ -252,7 +253,8 @@ class Arctan:
         outer = m < 0.25
         s = jnp.where(outer, m, t / 2)
         sine, cosine = s * polynomial(coefficients.SIN_PI, s * s), polynomial(coefficients.COS_PI, s * s)
-        return p / 2 * jnp.where(outer, sine, cosine) ** 2
+        root = jnp.where(outer, sine, cosine)
+        return (p / 2 * root) * root
 
 
 def _arctan(y, x):

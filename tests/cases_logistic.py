@@ -183,7 +183,7 @@ CASES = (
             (INF, (INF, 1, 0)),
         ),
         points=(0.0, 40.0),
-        margin=SCALED,
+        margin=(1.0, SCALED[1]),
         argument="x-at-beta",
     ),
     Case(

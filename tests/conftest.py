@@ -3,10 +3,17 @@
 Tests that share compiled programs stand together, in one process.
 """
 
+import hypothesis
 import jax
 import pytest
 
 SETTINGS = {"jax_enable_x64": True, "jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "raise"}
+
+
+# Compiling takes longer than any deadline. The ordinary run takes the same examples every time.
+hypothesis.settings.register_profile("ordinary", max_examples=200, deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None, database=None)
+hypothesis.settings.load_profile("ordinary")
 
 
 def group_of(item):

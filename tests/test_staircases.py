@@ -268,6 +268,15 @@ def test_stochastic_rounding_of_every_number_is_one_of_its_neighbours(dtype):
     assert np.all((draws == np.floor(x)) | (draws == np.ceil(x)))
 
 
+@pytest.mark.parametrize("n", [2.0**23, 2.0**23 + 1, -(2.0**23), -(2.0**23) - 1, 2.0**24 - 1])
+def test_samples_of_the_largest_integers_that_have_neighbours(n):
+    x = jnp.full(64, n, jnp.float32)
+    kernel = jaxact.Box(1.0)
+    assert set(np.unique(jaxact.stochastic_round(jax.random.key(0), x, kernel))) == {n}
+    assert set(np.unique(jaxact.stochastic_floor(jax.random.key(0), x, kernel))) == {n - 1, n}
+    assert set(np.unique(jaxact.stochastic_ceil(jax.random.key(0), x, kernel))) == {n, n + 1}
+
+
 def test_rare_steps_are_taken_as_often_as_they_should():
     """Noise of 23 bits would take a step of probability 2**-26 never, or 8 times too often."""
     x = jnp.full(2**26, 2.0**-26, jnp.float32)
