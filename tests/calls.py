@@ -109,7 +109,8 @@ def _kernel(x, kernel):
 
 
 def _kernel_of_a_user(x, kernel):
-    return jnp.concatenate([_kernel(x, kernel), jaxact.soft_round(x, kernel), jaxact.surrogate_ternary(x, kernel)])
+    staircases = jaxact.soft_round(x, kernel), jaxact.surrogate_ternary(x, kernel)
+    return jnp.concatenate([_kernel(x, kernel), *staircases], axis=-1)
 
 
 def _integer_labels(x, options):
