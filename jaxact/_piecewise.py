@@ -14,6 +14,8 @@ from jaxact import _checks as checks
 from jaxact._jit import jitted
 from jaxact._numerics import rounded_once, zero_unless_nan
 
+MIN_VALUE, MAX_VALUE = -1.0, 1.0
+
 
 @jitted()
 def relu(x: ArrayLike, /) -> jax.Array:
@@ -72,7 +74,7 @@ def leaky_relu(x: ArrayLike, /, *, negative_slope: ArrayLike = 0.01) -> jax.Arra
     return rounded_once(_leaky_relu, x, negative_slope)
 
 
-def hard_tanh(x: ArrayLike, /, *, min_value: ArrayLike = -1.0, max_value: ArrayLike = 1.0) -> jax.Array:
+def hard_tanh(x: ArrayLike, /, *, min_value: ArrayLike = MIN_VALUE, max_value: ArrayLike = MAX_VALUE) -> jax.Array:
     r"""Identity clipped to an interval.
 
     .. math:: \operatorname{hard\_tanh}(x) = \min(\max(x, \text{min\_value}), \text{max\_value})
@@ -99,12 +101,14 @@ def hard_tanh(x: ArrayLike, /, *, min_value: ArrayLike = -1.0, max_value: ArrayL
 
     See also: `jax.nn.hard_tanh`, which has fixed bounds and the same slopes.
     """
+    if min_value is MIN_VALUE and max_value is MAX_VALUE:
+        return _guarded_hard_tanh(x)  # to hand over bounds takes as long as all the rest of a call
     checks.below("hard_tanh", min_value=min_value, max_value=max_value)
     return _guarded_hard_tanh(x, min_value, max_value)
 
 
 @jax.jit
-def _guarded_hard_tanh(x, min_value, max_value):
+def _guarded_hard_tanh(x, min_value=MIN_VALUE, max_value=MAX_VALUE):
     x = checks.floating("hard_tanh", "x", x)
     min_value = checks.real("hard_tanh", "min_value", min_value)
     max_value = checks.real("hard_tanh", "max_value", max_value)
