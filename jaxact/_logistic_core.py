@@ -164,8 +164,7 @@ def _logit_jvp(primals, tangents):
 @jax.custom_jvp
 def logit_slope(p):
     """`1 / (p * (1 - p))`, infinite at 0 and 1, NaN outside."""
-    variance = p * (1 - p)
-    return jnp.where(variance >= 0, 1 / jnp.abs(variance), jnp.nan)
+    return jnp.where((p >= 0) & (p <= 1), 1 / jnp.abs(p) + 1 / jnp.abs(1 - p), jnp.nan)
 
 
 @logit_slope.defjvp

@@ -69,6 +69,7 @@ CASES = (
         jaxact.sigmoid,
         SIGMOID,
         special=(0.0,),
+        worst=(-16.635704, 3.41616368),
         edges=(
             (-INF, (0, 0, 0)),
             (0.0, (0.5, 0.25, 0)),
@@ -85,6 +86,7 @@ CASES = (
             lambda m, x: -ref.bump(m, x),
         ),
         special=(0.0,),
+        worst=(-0.00343945646, 4.1572938),
         edges=(
             (-INF, (-INF, 1, 0)),
             (INF, (0, 0, 0)),
@@ -96,6 +98,7 @@ CASES = (
         (ref.logit, ref.logit_slope, ref.logit_bend),
         domain=UNIT,
         special=(0.5, 0.25, 0.75, 1 / 3, 2 / 3, 1.0),
+        worst=(0.269200772,),
         edges=(
             (0.0, (-INF, INF, -INF)),
             (0.5, (0, 4, 0)),
@@ -108,6 +111,7 @@ CASES = (
         jaxact.tanh,
         (ref.tanh, ref.tanh_slope, ref.tanh_bend),
         special=(0.0, 0.345, 20.0),
+        worst=(5.12603903, 2.07316279),
         edges=(
             (-INF, (-1, 0, 0)),
             (0.0, (0, 1, 0)),
@@ -120,6 +124,7 @@ CASES = (
         jaxact.softplus,
         SOFTPLUS,
         special=(0.0, 27.7, 37.4),
+        worst=(0.00343945646, -4.1572938),
         edges=(
             (-INF, (0, 0, 0)),
             (INF, (INF, 1, 0)),
@@ -165,6 +170,7 @@ CASES = (
         INVERSE,
         domain=POSITIVE,
         special=(LN2, 0.47, 0.69, 0.94, 1.86, 1.88),
+        worst=(0.940185249, 0.695878565),
         edges=(
             (0.0, (-INF, INF, -INF)),
             (-0.0, (-INF, INF, -INF)),
@@ -203,6 +209,7 @@ CASES = (
         jaxact.log_softplus,
         LOG_SOFTPLUS,
         special=(LOG_E_MINUS_1, 0.0, 1.6, -15.0, 1e30, -1e30),
+        worst=(0.165054813, 0.0239886343),
         edges=(
             (-INF, (-INF, 1, 0)),
             (INF, (INF, 0, 0)),
@@ -258,6 +265,7 @@ CASES = (
         (ref.log1mexp, ref.log1mexp_slope, ref.softplus_inverse_bend),
         domain=POSITIVE,
         special=(LN2, 0.69, 1.0),
+        worst=(0.981123567, 0.700573862),
         edges=(
             (0.0, (-INF, INF, -INF)),
             (-0.0, (-INF, INF, -INF)),

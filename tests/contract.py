@@ -42,6 +42,7 @@ class Case:
       reference: value, first and second derivative, each a formula in (arithmetic, x).
       domain: closed interval; outside it value and derivatives are NaN.
       special: roots, thresholds, ties: points whose neighbourhoods are searched densely.
+      worst: where the errors of value and first derivative are the largest of all float32 numbers.
       edges: `(x, (value, first, second))`, to be met exactly, sign of zero aside.
       budget: largest errors.
       scale: for sums that may cancel, the size of the largest term of value, first and second derivative, against
@@ -62,6 +63,7 @@ class Case:
     reference: tuple[Callable, Callable, Callable]
     domain: tuple[float, float] = REALS
     special: tuple[float, ...] = ()
+    worst: tuple[float, ...] = ()
     edges: tuple[tuple[float, tuple[float, float, float]], ...] = ()
     budget: Budget = Budget()
     scale: tuple[Callable | None, ...] = (None, None, None)
@@ -100,7 +102,7 @@ def sample(case, dtype, count):
     even = rng.uniform(*case.points, count)
     near = [neighbours(point, count // 20, dtype) for point in case.special]
     with np.errstate(over="ignore"):
-        points = np.concatenate([magnitudes.astype(dtype), even.astype(dtype), *near])
+        points = np.concatenate([magnitudes.astype(dtype), even.astype(dtype), np.array(case.worst, dtype), *near])
     wide = points.astype(np.float64)
     normal = np.isfinite(wide) & (np.abs(wide) >= float(info.tiny))
     return points[normal & case.contains(wide, dtype)]

@@ -116,7 +116,7 @@ def test_float32_is_right_at_every_977th_number(case):
     dtype = np.float32
     step, count = (977, 100_000) if case.varies_data and case.thorough else (9770, 10_000)
     special = [neighbours(point, count, np.float32) for point in case.special]
-    points = np.concatenate([bit_patterns(step, np.float32), *special])
+    points = np.concatenate([bit_patterns(step, np.float32), np.array(case.worst, np.float32), *special])
     assert_right(case, points[case.contains(points.astype(np.float64), dtype)], expected_long)
 
 
