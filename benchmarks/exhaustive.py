@@ -299,5 +299,6 @@ def write(names: list[str], state: Path, output: Path) -> None:
         )
         for r in records
     ]
-    note = "All normal float32 numbers inside the domain; the truth in float64."
-    report.write("exhaustive", "Every float32 number", records, [(note, report.table(header, lines))], output)
+    note = "All normal ones inside the domain of the function, value and first derivative. The truth is in float64."
+    sections = [("How to read it", note), ("Errors", report.table(header, lines))]
+    report.write("exhaustive", "Every float32 number", records, sections, output)
