@@ -222,7 +222,7 @@ CALLS = (
     sampled_with_kernel("stochastic_ternary", jaxact.Sine(5.0), threshold=0.45),
     *map(plain, ("round_ste", "floor_ste", "ceil_ste", "trunc_ste", "sign_ste", "heaviside_ste", "ternary_ste")),
     with_options("approx_round", steepness=4.0),
-    with_options("approx_round_sin", width=0.9),
+    with_options("approx_round_sin", width=0.5),
     Call(
         "fake_quantize",
         lambda x, grid: jaxact.fake_quantize(x, grid["scale"], zero_point=grid["zero_point"]),
