@@ -153,7 +153,7 @@ def behind_table(records) -> str:
         if "order" in r and r["worst"] < ours[_where(r)] - VISIBLE
     ]
     shown = report.table(("function", "dtype", "order", OURS, "by", "worst error"), lines)
-    return f"{reasons.listed(line[0] for line in lines)}\n\n{shown}"
+    return f"{reasons.listed((line[0] for line in lines), reasons.MORE_EXACT)}\n\n{shown}"
 
 
 def _where(record) -> tuple:

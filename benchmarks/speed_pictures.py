@@ -55,7 +55,7 @@ def behind_table(records) -> str:
     slower.sort(key=lambda r: r["over ours"])
     header = ("function", "shape", "mode", "by", "over jaxact")
     lines = [(r["function"], "x".join(map(str, r["shape"])), r["mode"], r["by"], ratio(r)) for r in slower]
-    return f"{reasons.listed(r['function'] for r in slower)}\n\n{report.table(header, lines)}"
+    return f"{reasons.listed((r['function'] for r in slower), reasons.FASTER)}\n\n{report.table(header, lines)}"
 
 
 def compile_table(records) -> str:
