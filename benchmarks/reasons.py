@@ -39,7 +39,7 @@ FASTER = {
         "Its derivative has an exponential of its own, as `1 - tanh(x)**2` vanishes from x = 10 on; the gradient of "
         "`jnp.tanh` reuses the value. The value is the same operation."
     ),
-    "logit": "The slope is a sum of two reciprocals, with half the error of one.",
+    "logit": "The slope is a sum of two reciprocals, with little more than half the error of one division.",
     "softplus_inverse, beta": (
         "`beta * y` is taken without rounding, as a root would lose every digit by it: three evaluations of the "
         "derivative's formula instead of one, and a polynomial around the root."

@@ -3,7 +3,7 @@
 The one idea: the largest terms are left out of the sum of exponentials, and counted instead. With a maximum `m` that is
 taken `k` times and the sum `s` of `exp(x - m)` over all others, the logarithm of the whole sum is `log1p(s + (k - 1))`,
 which is right however small `s` is. Likewise 1 minus the softmax of a lone maximum is `s / (k + s)`. Where that is the
-smaller part, the *centred* softmax holds its negative, marked by the sign; every derivative is written with it.
+smaller part, the *centred* softmax holds its negative; every derivative is written with it.
 
 The difference `x - m` is taken in two parts, as rounding it would cost its exponential up to 64 ulp.
 """
@@ -142,7 +142,7 @@ def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
 def difference(x: jax.Array, peak: jax.Array) -> jax.Array:
     """`x - peak` for `x <= peak`; 0 where they are equal, also if both are inf, but -inf if both are -inf.
 
-    The minimum keeps a compiler from fusing the subtraction with a product that gave `x`, which would undo the rounding
+    The select keeps a compiler from fusing the subtraction with a product that gave `x`, which would undo the rounding
     of `x` that `peak` has gone through.
     """
     limit = float(jnp.finfo(x.dtype).max)

@@ -10,6 +10,7 @@ import pytest
 
 import jaxact
 import references_kernels as kernels
+from calls import Hyperbolic
 from cases_rounding import BOUNDED, PARAMETERS
 from references import MP, MPMATH_BITS
 from test_contract import derivative
@@ -328,21 +329,6 @@ def test_a_parameter_of_a_wrong_type(name, value):
         TypeError, match=rf"jaxact.{name}: \w+ must be an array or a number, got {type(value).__name__}"
     ):
         getattr(jaxact, name)(value)
-
-
-class Hyperbolic(jaxact.Kernel):
-    """A user's kernel."""
-
-    scale: float = 1.0
-
-    def cdf(self, u):
-        return 0.5 + 0.5 * u / jnp.sqrt(self.scale**2 + u**2)
-
-    def pdf(self, u):
-        return 0.5 * self.scale**2 * (self.scale**2 + u**2) ** -1.5
-
-    def quantile(self, p):
-        return self.scale * (p - 0.5) / jnp.sqrt(p * (1 - p))
 
 
 class Flat(jaxact.Kernel):
