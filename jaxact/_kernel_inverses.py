@@ -55,15 +55,18 @@ def inverse(shape: Kind, name: str, y: jax.Array, p: jax.Array) -> jax.Array:
     u = shape.quantile(*_level(shape, name, s, p), p)
     if name == "middle":
         return n + jnp.sign(s) * u
-    # Close to an integer, 1/2 - u has no digits left; two steps of Newton's method bring them back.
+    # Close to an integer, 1/2 - u has few digits left, or none, where 0 is closer. Two steps of Newton's method bring
+    # all back; one, where what there is to be compared would be flushed to 0.
     level = jnp.abs(s)
-    d = jnp.maximum(0.5 - u, 0)
+    d = 0.5 - u
+    d = jnp.where(d < 8 * float(jnp.finfo(d.dtype).eps), 0, d)
+    tiny = level < float(jnp.finfo(d.dtype).tiny / jnp.finfo(d.dtype).eps)
     for _ in range(2):
         c = 0.5 - d
         low = (0.5 - c) - d
         slope = shape.density(c, low, p) / cell_mass(shape, p)
         step = (level - shape.part(c, low, d, p)) / jnp.where(slope > 0, slope, 1)
-        d = jnp.where((d < 0.25) & (slope > 0), jnp.maximum(d + step, 0), d)
+        d = jnp.where((d < 0.25) & (slope > 0) & ((d == 0) | ~tiny), jnp.maximum(d + step, 0), d)
     return n + jnp.sign(s) * d
 
 

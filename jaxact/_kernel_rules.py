@@ -221,7 +221,8 @@ class Cell(NamedTuple):
 def cell(x: jax.Array, name: str) -> Cell:
     """The cell of `x` in a `round`, a `floor`, a `ceil`, or in a floor plus 1/2, the `middle`."""
     n, r = nearest(x)
-    sign = jnp.where(r < 0, -1.0, 1.0).astype(x.dtype)
+    # On a step, floor counts as beyond it and ceil as before, so that both are their tread plus or minus 1/2.
+    sign = jnp.where((r <= 0) if name == "ceil" else (r < 0), -1.0, 1.0).astype(x.dtype)
     if name == "round":
         distance = sign * r
         c = 0.5 - distance

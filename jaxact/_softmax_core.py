@@ -9,6 +9,7 @@ The difference `x - m` is taken in two parts, as rounding it would cost its expo
 """
 
 import functools
+import math
 from collections.abc import Hashable
 
 import jax
@@ -53,7 +54,7 @@ def logsumexp(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
 @logsumexp.defjvp
 def _logsumexp_jvp(axes, names, primals, tangents):
     (x,), (t,) = primals, tangents
-    return logsumexp(x, axes, names), row_sum(softmax(x, axes, names) * t, axes, names)
+    return logsumexp(x, axes, names), row_sum(_softmax_apart(x, axes, names) * t, axes, names)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -117,7 +118,7 @@ def spread(row: jax.Array, array: jax.Array, axes: Axes, names: Names) -> jax.Ar
     Where the array lies on several devices, tiles would be gathered, or, with names, the transpose summed over devices
     before it is over the row: it is left to broadcast.
     """
-    rows, columns = _tile(array.shape, axes)
+    rows, columns = _tile(array.shape, axes, names)
     if rows == 1 or names or is_divided(array):
         return row
     axis = axes[-1]
@@ -160,7 +161,7 @@ def exponentials(x: jax.Array, peak: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     limit = float(jnp.finfo(x.dtype).max)
     base = jnp.clip(peak, -limit, limit)
-    origin = jnp.round(base - LIFT)
+    origin = jnp.floor(base - LIFT)
     vanishes = x < jnp.where(peak == jnp.inf, peak, origin - DEPTH)
     x = jnp.where(vanishes, origin, jnp.where(x > base, base, x))
     rounded, lowered = x - origin, origin - base
@@ -188,27 +189,46 @@ def weighted_sum(weights: jax.Array, t: jax.Array, axes: Axes, names: Names) -> 
 
 
 def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[jax.Array, ...]:
-    """The sums of several arrays, in one pass over the data; to be differentiated only by the rule of who calls it."""
+    """The sums of several arrays, in one pass over the data; to be differentiated only by the rule of who calls it.
+
+    They are the sums of tiles, then of pairs of these, of pairs of pairs, and so on: by far more exact than one after
+    the other, and, as no pair lies across devices, to the same bits on one device as on many.
+    """
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(arrays[0].shape))
-    rows, columns = _tile(arrays[0].shape, axes)
+    rows, columns = _tile(arrays[0].shape, axes, names)
     if rows > 1:
         axis = axes[-1]
-        before, size, after = arrays[0].shape[:axis], arrays[0].shape[axis], arrays[0].shape[axis + 1 :]
-        tiled = [array.reshape(*before, size // (rows * columns), rows, columns, *after) for array in arrays]
+        tiled = [_cut(array, axis, (rows, columns)) for array in arrays]
         # The select is never taken, and not compiled. JAX asks that all of several operands have a tangent or none, as
         # it differentiates this where it has forgotten the rules of who calls it, in a scan; nothing is made of that.
         tiled = [jnp.where(False, tiled[-1], array) for array in tiled]
         zeros = [jnp.zeros((), array.dtype) for array in arrays]
-        arrays = tuple(lax.reduce(tiled, zeros, _add, (axis + 1,)))
+        of_tiles = lax.reduce(tiled, zeros, _add, (axis + 1,))
+        arrays = tuple(_in_pairs(_in_pairs(array, axis, _devices(names)), axis + 1, 1) for array in of_tiles)
         axes = (*axes, axis + 1)
     return tuple(all_sum(jnp.sum(array, axes).reshape(kept), names) for array in arrays)
+
+
+def _in_pairs(array, axis, devices):
+    """Sums of pairs along the axis, of pairs of these, and so on, as long as none lies across devices."""
+    while array.shape[axis] % (2 * devices) == 0:
+        pairs = _cut(array, axis, (2,))
+        first, second = (lax.index_in_dim(pairs, side, axis + 1, keepdims=False) for side in range(2))
+        array = first + second
+    return array
+
+
+def _cut(array, axis, sizes):
+    """The array with its axis cut up into parts, and these into axes of those sizes."""
+    count = array.shape[axis] // math.prod(sizes)
+    return array.reshape(*array.shape[:axis], count, *sizes, *array.shape[axis + 1 :])
 
 
 def _add(xs, ys):
     return [x + y for x, y in zip(xs, ys, strict=True)]
 
 
-def _tile(shape, axes):
+def _tile(shape, axes, names):
     """Rows and columns of the tiles that the last of the axes is cut into; one row if it is not to be cut."""
     size, innermost = shape[axes[-1]], axes[-1] == len(shape) - 1
     rows, columns = TILE
@@ -217,9 +237,14 @@ def _tile(shape, axes):
     elif size <= columns:
         rows, columns = max(size, 1), 1
     # Tiles that lie across devices would be gathered.
-    while rows > 1 and (size % (rows * columns) or (size // (rows * columns)) % jax.device_count()):
+    while rows > 1 and (size % (rows * columns) or (size // (rows * columns)) % _devices(names)):
         rows //= 2
     return (rows, columns) if rows > 1 else (1, 1)
+
+
+def _devices(names):
+    """Over how many devices an axis may be divided; with names, what is here lies on one."""
+    return 1 if names else jax.device_count()
 
 
 def _apart(x, axes, names):

@@ -241,6 +241,16 @@ def test_inverses_undo_the_soft_round(name):
         np.testing.assert_allclose(back, x, rtol=1e-11, atol=0)
 
 
+@each_kernel
+def test_the_inverse_close_to_an_integer(name):
+    """Down to the smallest numbers, against float64, which has all digits of it."""
+    y = np.geomspace(np.finfo(np.float32).tiny, 0.5, 2001, dtype=np.float32)
+    y = np.append(y[:-1], [1.675226e-38, 3e-38, 3.8498627e-17, 0.5]).astype(np.float32)
+    inverse = jax.jit(lambda ys, kernel: [jaxact.soft_round_inverse(y, kernel) for y in ys])
+    got, exact = inverse((y, y.astype(np.float64)), getattr(jaxact, name)(PARAMETERS[name]))
+    assert errors(got, np.asarray(exact, np.longdouble), jnp.dtype(jnp.float32)).max() <= 5
+
+
 @pytest.mark.slow
 @each_kernel
 def test_the_inverse_in_half_precision_is_rounded_once(name):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxact
-from properties import CLASSES, TINY, long, on_grid, reals, ulp
+from properties import CLASSES, SHAPE, TINY, long, on_grid, reals, ulp
 
 # As `test_softmax.py` and `test_cross_entropy.py` hold them to.
 IN_ROWS = {"softmax": 7, "log_softmax": 4, "logsumexp": 3, "loss": 4, "slope": 6}
@@ -34,6 +34,7 @@ def assert_close(name, got, expected, logits):
 
 
 @hypothesis.given(on_grid, st.integers(-(2**12), 2**12))
+@hypothesis.example(np.eye(*SHAPE, dtype=np.float32) / 2, 1)
 def test_a_shift_that_is_exact_changes_nothing(logits, shift):
     here, there = in_rows(logits), in_rows(logits + np.float32(shift))
     for name in ("softmax", "log_softmax", "loss", "slope"):
