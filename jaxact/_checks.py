@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 
 
@@ -168,9 +169,16 @@ def key(function: str, argument: str, value: ArrayLike) -> jax.Array:
     return array
 
 
-def names(axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
-    """Returns the name or names of mesh axes as a tuple."""
-    return tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
+def names(function: str, axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
+    """Returns the name or names of mesh axes as a tuple; raises NameError unless they are axes of where it is called."""
+    several = tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
+    try:
+        for name in several:
+            lax.psum(1, name)
+    except (NameError, ValueError) as error:
+        message = f"axis_name must name axes of a mesh, inside `jax.shard_map`, got {axis_name!r}"
+        raise NameError(f"jaxact.{function}: {message}") from error
+    return several
 
 
 def flag(function: str, argument: str, value: bool) -> None:

@@ -48,6 +48,7 @@ def softmax_cross_entropy(
       TypeError: `logits` is not floating, `labels` neither floating nor integer, `where` not boolean, or `axis` not an
         integer or a tuple of them.
       ValueError: the shapes differ, `axis` is not an axis of `logits`, or `where` does not broadcast to its shape.
+      NameError: `axis_name` names an axis that no `jax.shard_map` around the call has.
 
     Special values: a class of weight 0 contributes 0, also if its logit is -inf; a positive weight there gives inf, and
     so does one where :math:`-\log p_i` is beyond the dtype. The derivative in the weight of a class of logit -inf,
@@ -63,7 +64,7 @@ def softmax_cross_entropy(
     logits = checks.floating("softmax_cross_entropy", "logits", logits)
     labels = checks.real("softmax_cross_entropy", "labels", labels)
     checks.same_shape("softmax_cross_entropy", logits=logits, labels=labels)
-    axes, names = checks.axes("softmax_cross_entropy", axis, logits), checks.names(axis_name)
+    axes, names = checks.axes("softmax_cross_entropy", axis, logits), checks.names("softmax_cross_entropy", axis_name)
     where = checks.mask("softmax_cross_entropy", where, logits)
 
     def core(logits, labels):
@@ -114,6 +115,7 @@ def softmax_cross_entropy_with_integer_labels(
         a real number or an array of them.
       ValueError: `labels` has not the shape of `logits` without `axis`, `axis` is not an axis of `logits`, or an option
         does not broadcast.
+      NameError: `axis_name` names an axis that no `jax.shard_map` around the call has.
 
     Special values: a label outside `[0, classes)` gives NaN, in the loss and in the gradient. A label whose class is
     masked or has the logit -inf gives inf.
@@ -130,7 +132,7 @@ def softmax_cross_entropy_with_integer_labels(
     logits = checks.floating(function, "logits", logits)
     labels = checks.integer(function, "labels", labels)
     labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
-    axis, names = checks.axis(function, axis, logits), checks.names(axis_name)
+    axis, names = checks.axis(function, axis, logits), checks.names(function, axis_name)
     checks.shape(function, "labels", labels, logits.shape[:axis] + logits.shape[axis + 1 :])
     where = checks.mask(function, where, logits)
     options = _options(function, labels, axis, label_smoothing=label_smoothing, z_loss=z_loss)

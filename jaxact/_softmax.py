@@ -41,6 +41,7 @@ def softmax(
     Raises:
       TypeError: `x` is not floating, `where` not boolean, or `axis` not an integer or a tuple of them.
       ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
+      NameError: `axis_name` names an axis that no `jax.shard_map` around the call has.
 
     Special values: 0 where masked, and in a row that is all -inf or all masked, with gradient 0. Infinite maxima share:
     `[inf, 0]` gives `[1, 0]`. NaN makes its row NaN.
@@ -79,6 +80,7 @@ def log_softmax(
     Raises:
       TypeError: `x` is not floating, `where` not boolean, or `axis` not an integer or a tuple of them.
       ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
+      NameError: `axis_name` names an axis that no `jax.shard_map` around the call has.
 
     Special values: -inf where masked, and in a row that is all -inf or all masked, with gradient 0. Infinite maxima
     share: `[inf, 0]` gives `[0, -inf]`. NaN makes its row NaN.
@@ -128,6 +130,7 @@ def logsumexp(
       TypeError: `x` is not floating, `where` not boolean, `axis` not an integer or a tuple of them, or `keepdims` not
         True or False.
       ValueError: `axis` is not an axis of `x`, or `where` does not broadcast to the shape of `x`.
+      NameError: `axis_name` names an axis that no `jax.shard_map` around the call has.
 
     Special values: -inf of a row that is all -inf or all masked, with gradient 0; inf where a maximum is. NaN makes its
     row NaN. The value is right to the last bits of the larger of its terms, the maximum and the rest.
@@ -148,7 +151,7 @@ def _arguments(function, x, axis, where, axis_name):
     x = checks.floating(function, "x", x)
     axes = checks.axes(function, axis, x)
     where = checks.mask(function, where, x)
-    return x, axes, checks.names(axis_name), where
+    return x, axes, checks.names(function, axis_name), where
 
 
 def _masked(x, where):

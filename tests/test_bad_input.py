@@ -168,8 +168,12 @@ WRONG = {
     "labels": OF_DATA_SHAPE,
     **dict.fromkeys(("log_input", "full", "hard", "signed", "narrow", "keepdims"), FLAG),
     "axis": AXIS,
-    # A name that no `jax.shard_map` around the call binds; JAX says so.
-    "axis_name": (("rows", NameError, ("rows",)), (("rows", "columns"), NameError, ("rows",))),
+    "axis_name": (
+        ("rows", NameError, "must name axes of a mesh, inside `jax.shard_map`, got 'rows'"),
+        (("rows", "columns"), NameError, "must name axes of a mesh, inside `jax.shard_map`, got ('rows', 'columns')"),
+        (None, NameError, "must name axes of a mesh, inside `jax.shard_map`, got None"),
+        (0, NameError, "must name axes of a mesh, inside `jax.shard_map`, got 0"),
+    ),
     "where": MASK,
     "key": KEYS,
     "kernel": KERNEL,
