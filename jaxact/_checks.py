@@ -170,7 +170,7 @@ def key(function: str, argument: str, value: ArrayLike) -> jax.Array:
 
 
 def names(function: str, axis_name: Hashable | Sequence[Hashable]) -> tuple[Hashable, ...]:
-    """Returns the name or names of mesh axes as a tuple; raises NameError unless they are axes of where it is called."""
+    """Returns the name or names as a tuple; raises NameError unless they are mesh axes of where it is called."""
     several = tuple(axis_name) if isinstance(axis_name, tuple | list) else (axis_name,)
     try:
         for name in several:

@@ -55,8 +55,8 @@ def results(logits, soft_labels, at_label, labels, axis_name=()):
     return found
 
 
-# In ulp, where that is not 2: a sum of 1024 products in one pass.
-APART = {"['soft labels']['jvp']": 3}
+# In ulp, where that is not 2: what holds the sum of one array over the classes, in one pass and so in another order.
+APART = {"soft labels": 4, "integer labels": 4}
 
 
 def assert_equal(got, expected, scales=None):
@@ -66,7 +66,7 @@ def assert_equal(got, expected, scales=None):
     for name, truth, scale, result in zip(paths, *map(jax.tree.leaves, arrays), jax.tree.leaves(got), strict=True):
         largest = np.max(np.abs(scale), axis=-1, keepdims=True) if scale.ndim == 2 else np.abs(scale)
         error = errors(result, truth.astype(np.longdouble), jnp.dtype(jnp.float32), largest.astype(np.longdouble)).max()
-        assert error <= APART.get(name, 2), f"{name}: {error}"
+        assert error <= next((bound for part, bound in APART.items() if part in name), 2), f"{name}: {error}"
 
 
 def scales_of(expected):
@@ -109,7 +109,7 @@ def check_divided_rows(mesh):
 
     def run(x, y):
         value, backward = jax.vjp(lambda x: jaxact.softmax_cross_entropy_with_integer_labels(x, y), x)
-        return value, backward(jnp.ones_like(value))[0]
+        return {"integer labels": (value, backward(jnp.ones_like(value))[0])}
 
     compiled = jax.jit(run).lower(x, y).compile()
     assert all(elements <= 2 * ROWS for _, elements in collectives(compiled))
@@ -138,9 +138,9 @@ def check_a_loss_differentiated_inside(mesh):
 
         integer = jaxact.softmax_cross_entropy_with_integer_labels
         specs = {"in_specs": (CLASS_AXIS, Spec()), "out_specs": CLASS_AXIS, "check_vma": check}
-        return jax.jit(jax.shard_map(inside, mesh=mesh, **specs))(LOGITS, LABELS)
+        return {"integer labels": jax.jit(jax.shard_map(inside, mesh=mesh, **specs))(LOGITS, LABELS)}
 
-    assert_equal(run(False), 8 * run(True))
+    assert_equal(run(False), jax.tree.map(lambda gradient: 8 * gradient, run(True)))
 
 
 def check_elementwise(mesh):
@@ -229,8 +229,8 @@ def check_two_processes(port, rank):
         integer = jaxact.softmax_cross_entropy_with_integer_labels
         value, backward = jax.vjp(lambda x: integer(x, labels), logits)
         return {
-            "value": value,
-            "vjp": backward(jnp.ones_like(value))[0],
+            "integer labels": value,
+            "integer labels, vjp": backward(jnp.ones_like(value))[0],
             "log_softmax": jaxact.log_softmax(logits),
         }
 
