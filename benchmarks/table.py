@@ -16,7 +16,7 @@ from contract import BETA
 LOGISTIC, PIECEWISE, COUNTS = "logistic", "piecewise linear", "counts"
 SOFTMAX, CROSS_ENTROPY = "softmax", "cross entropy"
 # Many short rows, and few long ones; from the size of a cache to beyond it.
-LOGITS = ((2048, 128), (256, 1024), (64, 32768), (16, 131072))
+LOGITS = ((16384, 10), (2048, 128), (256, 1024), (64, 32768), (16, 131072))
 TOKENS, MANY_TOKENS, FEATURES = 512, 8192, 256
 VOCABULARIES = (4096, 32768, 131072)
 
