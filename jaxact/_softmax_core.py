@@ -263,6 +263,8 @@ def _apart(x, axes, names):
 def _is_at(x, peak, condition):
     """Where `x` is the peak of a row for which the condition holds.
 
-    By one comparison, as two booleans of each element take six times as long where rows are short.
+    By one comparison, as two booleans of each element take six times as long where rows are short. Where the condition
+    does not hold, it is with a number above the peak, or, where there is none, with NaN.
     """
-    return x == jnp.where(condition, peak, jnp.nan)
+    limit = float(jnp.finfo(x.dtype).max)
+    return x >= jnp.where(condition, peak, jnp.where(peak < limit, limit, jnp.nan))

@@ -114,6 +114,17 @@ def test_nothing_complains_of_plain_calls():
         checked(jnp.log)(jnp.float32(-1))[0].throw()
 
 
+@pytest.mark.slow
+def test_nothing_complains_of_functions_of_rows_without_jit():
+    """Where the flags look at what every single operation gives: at rows with a leader, with ties, and with neither."""
+    logits = jnp.float32([[1, 2, 0.5, 0], [3, 3, -1, 2], [40, 0, 1, -40], [0, 0, 0, 0]])
+    with flags(), jax.disable_jit():
+        for call in (call for call in CALLS if not call.elementwise):
+            _, parameters = call.arguments(jnp.float32)
+            for row in logits:
+                value_and_gradients(call.fun)(row, parameters)
+
+
 def test_the_example_of_the_page_makes_an_error_of_a_value():
     (example,) = re.findall(r"```python\n(.*?)```", TABLE.read_text(), re.DOTALL)
     printed = io.StringIO()
