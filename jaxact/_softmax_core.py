@@ -109,7 +109,7 @@ def minus_mean(t: jax.Array, x: jax.Array, axes: Axes, names: Names) -> jax.Arra
 def _centre(x, axes, names):
     """Where softmax is above 1/2."""
     _, _, _, count, total = _apart(x, axes, names)
-    return _is_at(x, maximum(x, axes, names), (count == 1) & (total < 1))
+    return _is_peak(x, maximum(x, axes, names), (count == 1) & (total < 1))
 
 
 def spread(row: jax.Array, array: jax.Array, axes: Axes, names: Names) -> jax.Array:
@@ -193,9 +193,8 @@ def weighted_sum(weights: jax.Array, t: jax.Array, axes: Axes, names: Names) -> 
 def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[jax.Array, ...]:
     """The sums of arrays, of several in one pass over the data; to be differentiated only by the rule of who calls it.
 
-    Several are summed in tiles, then in pairs of these, in pairs of pairs, and so on: by far more exact than one after
-    the other, and, as no pair lies across devices, to the same bits on one device as on many. What XLA makes of the sum
-    of one array is faster.
+    Several are summed in tiles, then in pairs of these, in pairs of pairs, and so on, none of them across devices: by
+    far more exact than one after the other. What XLA makes of the sum of one array is faster.
     """
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(arrays[0].shape))
     rows, columns = _tile(arrays[0].shape, axes, names)
@@ -253,14 +252,14 @@ def _devices(names):
 def _apart(x, axes, names):
     """Exponentials of all but the maximum, and where that is; their scale; how often it is taken; the scaled sum."""
     peak = maximum(x, axes, names)
-    top = _is_at(x, peak, peak > -jnp.inf)
+    top = _is_peak(x, peak, peak > -jnp.inf)
     exp, scale = exponentials(x, peak)
     rest = jnp.where(top, 0, exp)
     count, total = row_sums((top.astype(x.dtype), rest), axes, names)
     return rest, top, scale, count, scale * total
 
 
-def _is_at(x, peak, condition):
+def _is_peak(x, peak, condition):
     """Where `x` is the peak of a row for which the condition holds.
 
     By one comparison, as two booleans of each element take six times as long where rows are short. Where the condition

@@ -51,29 +51,29 @@ def results(logits, soft_labels, at_label, labels, axis_name=()):
     for name, function in functions.items():
         value, tangent = jax.jvp(function, (logits,), (at_label,))
         gradient = jax.vjp(function, logits)[1](at_label if value.ndim == 2 else jnp.ones_like(value))[0]
-        found[name] = {"value": value, "jvp": tangent, "vjp": gradient}
+        found[name] = {"value": value, "alone": function(logits), "jvp": tangent, "vjp": gradient}
     return found
 
 
-# In ulp, where that is not 2: sums in pairs of tiles are the same; the sum of one array over the classes is in one
-# pass, and so in another order.
-APART = {
-    "['softmax']['value']": 0,
-    "['log_softmax']['value']": 0,
-    "['logsumexp']['value']": 0,
-    "soft labels": 4,
-    "integer labels": 4,
-}
+# In ulp, where that is not 2: what holds the sum of one array over the classes, in one pass and so in another order.
+APART = {"['softmax']['alone']": 5, "soft labels": 4, "integer labels": 4}
 
 
 def assert_equal(got, expected, scales=None):
-    """Within 2 ulp: of the largest number of the row, or of the `scales`, where terms cancel that are larger."""
+    """Within 2 ulp: of the largest number of the row, or of the `scales`, where terms cancel that are larger.
+
+    Where nothing cancels, within 12 of the number itself.
+    """
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(expected)]
     arrays = [jax.tree.map(np.asarray, tree) for tree in (expected, scales or expected)]
     for name, truth, scale, result in zip(paths, *map(jax.tree.leaves, arrays), jax.tree.leaves(got), strict=True):
+        wide = truth.astype(np.longdouble)
         largest = np.max(np.abs(scale), axis=-1, keepdims=True) if scale.ndim == 2 else np.abs(scale)
-        error = errors(result, truth.astype(np.longdouble), jnp.dtype(jnp.float32), largest.astype(np.longdouble)).max()
+        error = errors(result, wide, jnp.dtype(jnp.float32), largest.astype(np.longdouble)).max()
         assert error <= next((bound for part, bound in APART.items() if part in name), 2), f"{name}: {error}"
+        if not any(part in name for part in ("soft labels", "all options", "linear")):
+            own = errors(result, wide, jnp.dtype(jnp.float32)).max()
+            assert own <= 12, f"{name}: {own}"
 
 
 def scales_of(expected):
@@ -126,7 +126,7 @@ def check_divided_rows(mesh):
 def check_shard_map(mesh, expected):
     divided = (CLASS_AXIS, CLASS_AXIS, CLASS_AXIS, Spec())
     specs = {
-        name: {"value": spec, "jvp": spec, "vjp": CLASS_AXIS}
+        name: {"value": spec, "alone": spec, "jvp": spec, "vjp": CLASS_AXIS}
         for name in expected
         for spec in [CLASS_AXIS if name in ("softmax", "log_softmax") else Spec()]
     }
