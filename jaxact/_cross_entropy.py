@@ -15,6 +15,7 @@ from jaxact import _softmax_core as softmax_core
 from jaxact._cross_entropy_core import binary_nll, expectation, integer_label_nll, is_zero
 from jaxact._jit import jitted
 from jaxact._numerics import rounded_once
+from jaxact._row_sums import exact_sum
 from jaxact._softmax import AxisName
 
 
@@ -71,7 +72,7 @@ def softmax_cross_entropy(
         if where is not None:
             logits, labels = jnp.where(where, logits, -jnp.inf), jnp.where(where, labels, 0)
         nll = -softmax_core.log_softmax(logits, axes, names)
-        return softmax_core.row_sum(expectation(nll, labels), axes, names)
+        return exact_sum(expectation(nll, labels), axes, names)
 
     return jnp.squeeze(rounded_once(core, logits, labels), axes)
 

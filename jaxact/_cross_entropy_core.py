@@ -17,17 +17,14 @@ from jax.typing import ArrayLike
 from jaxact import _logistic_core as logistic
 from jaxact._logistic_core import log1p
 from jaxact._numerics import finite
+from jaxact._row_sums import Names, all_sum, exact_sum, is_divided, row_sum, row_sums
 from jaxact._softmax_core import (
-    Names,
-    all_sum,
     difference,
     exponentials,
-    is_divided,
+    largest_sum,
     log_softmax,
     logsumexp,
     maximum,
-    row_sum,
-    row_sums,
     softmax,
 )
 
@@ -64,7 +61,7 @@ def _mean_nll(x, where, axes, names):
     """The mean of `-log_softmax(x)` over the classes that count."""
     nll = -log_softmax(x, axes, names)
     counted = jnp.ones_like(x) if where is None else where.astype(x.dtype)
-    return row_sum(jnp.where(counted > 0, nll, 0), axes, names) / row_sum(counted, axes, names)
+    return exact_sum(jnp.where(counted > 0, nll, 0), axes, names) / row_sum(counted, axes, names)
 
 
 def is_zero(option: ArrayLike) -> bool:
@@ -108,7 +105,7 @@ def _around_label(x, label, flaw, axis, names):
     peak = maximum(x, (axis,), names)
     exp, scale = exponentials(x, peak)
     others = _replaced(exp, label, 0, axis)
-    (total,) = row_sums((others,), (axis,), names)
+    (total,) = row_sums((others,), (axis,), names, largest_sum(x, scale, (axis,), names))
     at_label = all_sum(_taken(x, label, axis), names)
     shifted = difference(at_label, peak)
     label_exp = jnp.where(shifted == 0, 1, scale * exponentials(at_label, peak)[0])
@@ -124,8 +121,11 @@ def _taken(x, index, axis):
 
 
 def _replaced(x, index, value, axis):
-    """`x` with the value at the index along the axis, unless the index lies outside: done in place, in no time."""
-    if is_divided(x):
+    """`x` with the value at the index along the axis, unless the index lies outside: done in place, in no time.
+
+    Of sizes that are symbols, as in an exported program, JAX has no places.
+    """
+    if is_divided(x) or not all(isinstance(size, int) for size in x.shape):
         return jnp.where(_is_at(index, x, axis), value, x)
     size = x.shape[axis]
     index = jnp.where((index >= 0) & (index < size), index, size)

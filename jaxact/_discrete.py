@@ -19,6 +19,7 @@ from jaxact import _softmax_core as softmax
 from jaxact._jit import jitted
 from jaxact._numerics import rounded_once, zero_unless_nan
 from jaxact._random import gumbel, uniform_and_complement
+from jaxact._row_sums import row_sum
 from jaxact._surrogate import pin
 
 # Logits so far below the largest have probability 0 in every dtype.
@@ -247,7 +248,7 @@ def _softmax_and_from_mean(x, t, axes):
 
 def _from_chosen(t, chosen, axes):
     """`t` less that of the chosen one, if there is one in the row; exactly 0 there, also in the transpose."""
-    return jnp.where(chosen, 0, t - softmax.row_sum(jnp.where(chosen, t, 0), axes, ()))
+    return jnp.where(chosen, 0, t - row_sum(jnp.where(chosen, t, 0), axes, ()))
 
 
 def _one_hot(x, temperature, axes):

@@ -10,19 +10,13 @@ The difference `x - m` is taken in two parts, as rounding it would cost its expo
 
 import functools
 import math
-from collections.abc import Hashable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxact._logistic_core import log1p
-
-Axes = tuple[int, ...]
-Names = tuple[Hashable, ...]
-
-# Rows are added up in tiles of so many rows and columns, in which a compiler finds vector instructions.
-TILE = (8, 16)
+from jaxact._row_sums import Axes, Names, row_sum, row_sums, spread
 
 LIFT = 32
 
@@ -60,8 +54,9 @@ def _logsumexp_jvp(axes, names, primals, tangents):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
 def softmax(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """Softmax; infinite maxima share, and a row of -inf gives 0."""
-    exp, _ = exponentials(x, maximum(x, axes, names))
-    return exp * (1 / jnp.maximum(row_sum(exp, axes, names), 1))
+    exp, scale = exponentials(x, maximum(x, axes, names))
+    (total,) = row_sums((exp,), axes, names, largest_sum(x, scale, axes, names))
+    return exp * (1 / jnp.maximum(total, 1))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -112,28 +107,6 @@ def _centre(x, axes, names):
     return _is_peak(x, maximum(x, axes, names), (count == 1) & (total < 1))
 
 
-def spread(row: jax.Array, array: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """The number of each row at all elements of an array, by tiles, so that the transpose is a sum that is done fast.
-
-    Where the array lies on several devices, tiles would be gathered, or, with names, the transpose summed over devices
-    before it is over the row: it is left to broadcast.
-    """
-    rows, columns = _tile(array.shape, axes, names)
-    if rows == 1 or names or is_divided(array):
-        return row
-    axis = axes[-1]
-    before, after = row.shape[:axis], row.shape[axis + 1 :]
-    count = array.shape[axis] // (rows * columns)
-    tops = jnp.broadcast_to(row.reshape(*before, 1, 1, 1, *after), (*before, count, 1, columns, *after))
-    tiles = (*array.shape[:axis], count, rows, columns, *array.shape[axis + 1 :])
-    return jnp.broadcast_to(tops, tiles).reshape(array.shape)
-
-
-def is_divided(x: jax.Array) -> bool:
-    """Whether the type of `x` says that it lies on several devices, where indexing is refused."""
-    return any(part is not None for part in jax.typeof(x).sharding.spec)
-
-
 def maximum(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The largest of each row, axes kept; -inf of an empty one."""
     peak = jnp.max(lax.stop_gradient(x), axes, keepdims=True, initial=-jnp.inf)
@@ -171,16 +144,6 @@ def exponentials(x: jax.Array, peak: jax.Array) -> tuple[jax.Array, jax.Array]:
     return exp, scale + scale * ((origin - lowered) - base)
 
 
-def row_sum(array: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """The sum over the axes, which are kept."""
-    return all_sum(jnp.sum(array, axes, keepdims=True), names)
-
-
-def all_sum(array: jax.Array, names: Names) -> jax.Array:
-    """The sum over the devices that the axes are divided over; JAX 0.10 refuses a sum over no names."""
-    return lax.psum(array, names) if names else array
-
-
 def weighted_sum(weights: jax.Array, t: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """The sum of `weights * t`, in which a weight of 0 makes 0 of anything.
 
@@ -190,63 +153,10 @@ def weighted_sum(weights: jax.Array, t: jax.Array, axes: Axes, names: Names) -> 
     return row_sum(jnp.where(weights == 0, 0, weights * t), axes, names)
 
 
-def row_sums(arrays: tuple[jax.Array, ...], axes: Axes, names: Names) -> tuple[jax.Array, ...]:
-    """The sums of arrays, of several in one pass over the data; to be differentiated only by the rule of who calls it.
-
-    Several are summed in tiles, then in pairs of these, in pairs of pairs, and so on, none of them across devices: by
-    far more exact than one after the other. What XLA makes of the sum of one array is faster.
-    """
-    kept = tuple(1 if axis in axes else size for axis, size in enumerate(arrays[0].shape))
-    rows, columns = _tile(arrays[0].shape, axes, names)
-    if rows > 1 and len(arrays) > 1:
-        axis = axes[-1]
-        tiled = [_cut(array, axis, (rows, columns)) for array in arrays]
-        # The select is never taken, and not compiled. JAX asks that all of several operands have a tangent or none, as
-        # it differentiates this where it has forgotten the rules of who calls it, in a scan; nothing is made of that.
-        tiled = [jnp.where(False, tiled[-1], array) for array in tiled]
-        zeros = [jnp.zeros((), array.dtype) for array in arrays]
-        of_tiles = lax.reduce(tiled, zeros, _add, (axis + 1,))
-        arrays = tuple(_in_pairs(_in_pairs(array, axis, _devices(names)), axis + 1, 1) for array in of_tiles)
-        axes = (*axes, axis + 1)
-    return tuple(all_sum(jnp.sum(array, axes).reshape(kept), names) for array in arrays)
-
-
-def _in_pairs(array, axis, devices):
-    """Sums of pairs along the axis, of pairs of these, and so on, as long as none lies across devices."""
-    while array.shape[axis] % (2 * devices) == 0:
-        pairs = _cut(array, axis, (2,))
-        first, second = (lax.index_in_dim(pairs, side, axis + 1, keepdims=False) for side in range(2))
-        array = first + second
-    return array
-
-
-def _cut(array, axis, sizes):
-    """The array with its axis cut up into parts, and these into axes of those sizes."""
-    count = array.shape[axis] // math.prod(sizes)
-    return array.reshape(*array.shape[:axis], count, *sizes, *array.shape[axis + 1 :])
-
-
-def _add(xs, ys):
-    return [x + y for x, y in zip(xs, ys, strict=True)]
-
-
-def _tile(shape, axes, names):
-    """Rows and columns of the tiles that the last of the axes is cut into; one row if it is not to be cut."""
-    size, innermost = shape[axes[-1]], axes[-1] == len(shape) - 1
-    rows, columns = TILE
-    if not innermost:
-        columns = 1
-    elif size <= columns:
-        rows, columns = max(size, 1), 1
-    # Tiles that lie across devices would be gathered.
-    while rows > 1 and (size % (rows * columns) or (size // (rows * columns)) % _devices(names)):
-        rows //= 2
-    return (rows, columns) if rows > 1 else (1, 1)
-
-
-def _devices(names):
-    """Over how many devices an axis may be divided; with names, what is here lies on one."""
-    return 1 if names else jax.device_count()
+def largest_sum(x: jax.Array, scale: jax.Array, axes: Axes, names: Names) -> jax.Array:
+    """What the exponentials of a row add up to at most."""
+    count = math.prod(x.shape[axis] for axis in axes) * (lax.psum(1, names) if names else 1)
+    return count / scale
 
 
 def _apart(x, axes, names):
@@ -255,7 +165,7 @@ def _apart(x, axes, names):
     top = _is_peak(x, peak, peak > -jnp.inf)
     exp, scale = exponentials(x, peak)
     rest = jnp.where(top, 0, exp)
-    count, total = row_sums((top.astype(x.dtype), rest), axes, names)
+    count, total = row_sums((top.astype(x.dtype), rest), axes, names, largest_sum(x, scale, axes, names))
     return rest, top, scale, count, scale * total
 
 
