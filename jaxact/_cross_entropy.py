@@ -11,11 +11,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxact import _checks as checks
-from jaxact import _softmax_core as softmax_core
-from jaxact._cross_entropy_core import binary_nll, expectation, integer_label_nll, is_zero
+from jaxact._cross_entropy_core import binary_nll, integer_label_nll, is_zero, soft_label_nll
 from jaxact._jit import jitted
 from jaxact._numerics import rounded_once
-from jaxact._row_sums import exact_sum
 from jaxact._softmax import AxisName
 
 
@@ -71,8 +69,7 @@ def softmax_cross_entropy(
     def core(logits, labels):
         if where is not None:
             logits, labels = jnp.where(where, logits, -jnp.inf), jnp.where(where, labels, 0)
-        nll = -softmax_core.log_softmax(logits, axes, names)
-        return exact_sum(expectation(nll, labels), axes, names)
+        return soft_label_nll(logits, labels, axes, names)
 
     return jnp.squeeze(rounded_once(core, logits, labels), axes)
 

@@ -17,8 +17,10 @@ from jax.typing import ArrayLike
 from jaxact import _logistic_core as logistic
 from jaxact._logistic_core import log1p
 from jaxact._numerics import finite
-from jaxact._row_sums import Names, all_sum, exact_sum, is_divided, row_sum, row_sums
+from jaxact._row_sums import Axes, Names, all_sum, is_divided, row_sum, row_sums
 from jaxact._softmax_core import (
+    centre_of,
+    centred_softmax,
     difference,
     exponentials,
     largest_sum,
@@ -59,9 +61,8 @@ def integer_label_nll(
 
 def _mean_nll(x, where, axes, names):
     """The mean of `-log_softmax(x)` over the classes that count."""
-    nll = -log_softmax(x, axes, names)
     counted = jnp.ones_like(x) if where is None else where.astype(x.dtype)
-    return exact_sum(jnp.where(counted > 0, nll, 0), axes, names) / row_sum(counted, axes, names)
+    return soft_label_nll(x, counted, axes, names) / row_sum(counted, axes, names)
 
 
 def is_zero(option: ArrayLike) -> bool:
@@ -98,6 +99,49 @@ def _label_centred_softmax_jvp(axis, names, primals, tangents):
     x, _, flaw = primals
     _, tangent = jax.jvp(lambda x: softmax(x, (axis,), names), (x,), tangents[:1])
     return label_centred_softmax(*primals, axis, names), tangent * (1 + flaw)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def soft_label_nll(x: jax.Array, y: jax.Array, axes: Axes, names: Names) -> jax.Array:
+    """The sum of `-y * log_softmax(x)`, axes kept, in which a weight of 0 makes 0 of an infinite loss."""
+    (loss,) = row_sums((expectation(-log_softmax(x, axes, names), y),), axes, names)
+    return loss
+
+
+@soft_label_nll.defjvp
+def _soft_label_nll_jvp(axes, names, primals, tangents):
+    x, y = primals
+    x_dot, y_dot = tangents
+    nll = finite(-log_softmax(x, axes, names))
+    tangent = row_sum(_soft_label_slope(x, y, axes, names) * x_dot + nll * y_dot, axes, names)
+    return soft_label_nll(x, y, axes, names), tangent
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _soft_label_slope(x, y, axes, names):
+    """The softmax times the sum of `y`, less `y`; 0 in a row of -inf."""
+    return _less_labels(x, y, axes, names, row_sums)
+
+
+@_soft_label_slope.defjvp
+def _soft_label_slope_jvp(axes, names, primals, tangents):
+    x, y = primals
+    x_dot, y_dot = tangents
+
+    def sums(arrays, axes, names):
+        return [row_sum(array, axes, names) for array in arrays]
+
+    _, p_dot = jax.jvp(lambda x: softmax(x, axes, names), (x,), (x_dot,))
+    tangent = row_sum(y, axes, names) * p_dot + _less_labels(x, y_dot, axes, names, sums)
+    return _soft_label_slope(x, y, axes, names), tangent
+
+
+def _less_labels(x, y, axes, names, sums):
+    """The slope in `x`, linear in `y` if `sums` is. Where softmax is above 1/2, it is of what `y` is elsewhere."""
+    centre = centre_of(lax.stop_gradient(x), axes, names)
+    at_centre, elsewhere = sums((jnp.where(centre, y, 0), jnp.where(centre, 0, y)), axes, names)
+    slope = (at_centre + elsewhere) * centred_softmax(x, axes, names) + jnp.where(centre, elsewhere, -y)
+    return jnp.where(maximum(x, axes, names) == -jnp.inf, 0, slope)
 
 
 def _around_label(x, label, flaw, axis, names):

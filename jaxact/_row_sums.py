@@ -6,7 +6,6 @@ pairs, in pairs of pairs, and so on. Of the few numbers left, the leading digits
 their sum is exact, in whatever order.
 """
 
-import functools
 import math
 from collections.abc import Hashable
 
@@ -22,7 +21,7 @@ PARTS = 8
 
 # Parts of several arrays are added up in tiles of so many rows and columns, in one pass; those of one array in runs.
 ROWS, COLUMNS = (8, 4, 2), 16
-RUNS = range(128, 31, -1)
+RUNS = (*range(64, 31, -1), *range(65, 129))
 
 
 def row_sum(array: jax.Array, axes: Axes, names: Names) -> jax.Array:
@@ -35,21 +34,10 @@ def all_sum(array: jax.Array, names: Names) -> jax.Array:
     return lax.psum(array, names) if names else array
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
-def exact_sum(array: jax.Array, axes: Axes, names: Names) -> jax.Array:
-    """The sum over the axes, which are kept, in any order of devices."""
-    return row_sums((array,), axes, names)[0]
-
-
-@exact_sum.defjvp
-def _exact_sum_jvp(axes, names, primals, tangents):
-    return exact_sum(*primals, axes, names), row_sum(*tangents, axes, names)
-
-
 def row_sums(
     arrays: tuple[jax.Array, ...], axes: Axes, names: Names, bound: jax.Array | None = None
 ) -> tuple[jax.Array, ...]:
-    """The sums over the axes, which are kept, of arrays of whole numbers and, last, of one of any numbers.
+    """The sums over the axes, which are kept, of one array of any numbers, the last; others' are exact in any order.
 
     To be differentiated only by the rule of a caller. The bound, with the axes kept, is one of what the magnitudes of
     the last array add up to; where none is given, one more sum over devices finds it.
@@ -113,7 +101,7 @@ def _add(xs, ys):
 
 
 def _tile(shape, axis, names):
-    """Into how many parts to cut the axis, and these into tiles of how many rows and columns; None to leave it whole."""
+    """Into how many parts to cut the axis, and then into tiles of how many rows and columns; None: leave it whole."""
     size, innermost = shape[axis], axis == len(shape) - 1
     if not isinstance(size, int):
         return None  # a symbol, as in an exported program
@@ -133,11 +121,11 @@ def _sum_of_runs(array, axis, names):
 
 
 def _runs(size, names):
-    """Into how many parts to cut an axis, and these into runs of what length; None to leave it whole."""
+    """Into how many parts to cut an axis, then into runs of what length; None: leave it whole."""
     if not isinstance(size, int):
         return None
     parts = _parts(names)[0]
-    if jax.device_count() > 1 and size % parts == 0 and size // parts < RUNS[-1]:
+    if jax.device_count() > 1 and size % parts == 0 and size // parts < min(RUNS):
         return parts, 1
     fits = ((parts, run) for parts in _parts(names) for run in RUNS if size > run and size % (parts * run) == 0)
     return next(fits, None)

@@ -95,13 +95,13 @@ def minus_mean(t: jax.Array, x: jax.Array, axes: Axes, names: Names) -> jax.Arra
     At the centre the difference from it is 0 by selection, so that in the transpose the large cotangent there is never
     added to the small ones of all others, which would be lost.
     """
-    centre = _centre(lax.stop_gradient(x), axes, names)
+    centre = centre_of(lax.stop_gradient(x), axes, names)
     at_centre = row_sum(jnp.where(centre, t, 0), axes, names)
     off_centre = jnp.where(centre, 0, t - spread(at_centre, t, axes, names))
     return off_centre - spread(weighted_sum(centred_softmax(x, axes, names), t, axes, names), t, axes, names)
 
 
-def _centre(x, axes, names):
+def centre_of(x: jax.Array, axes: Axes, names: Names) -> jax.Array:
     """Where softmax is above 1/2."""
     _, _, _, count, total = _apart(x, axes, names)
     return _is_peak(x, maximum(x, axes, names), (count == 1) & (total < 1))

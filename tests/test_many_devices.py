@@ -36,12 +36,13 @@ def assert_passes(*processes):
     assert all(process.returncode == 0 for process in processes), "\n".join(outputs)
 
 
-def test_eight_devices_of_one_process():
-    assert_passes(start(8))
+def test_eight_devices_of_one_process(tmp_path):
+    assert_passes(start(1, "one", tmp_path / "one.npz"))
+    assert_passes(start(8, "eight", tmp_path / "one.npz"))
 
 
 def test_two_processes():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    assert_passes(*(start(4, port, rank) for rank in range(2)))
+    assert_passes(*(start(4, "half", port, rank) for rank in range(2)))
