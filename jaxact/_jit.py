@@ -10,5 +10,35 @@ Function = TypeVar("Function", bound=Callable)
 
 
 def jitted(*static_argnames: str) -> Callable[[Function], Function]:
-    """Decorator that compiles a function, with the arguments of these names static."""
-    return cast("Callable[[Function], Function]", functools.partial(jax.jit, static_argnames=static_argnames))
+    """Decorator that compiles a function, with the arguments of these names static.
+
+    One of those that cannot be hashed, as a list or an array, gets an error that names function and argument.
+    """
+
+    def decorate(function: Function) -> Function:
+        compiled = jax.jit(function, static_argnames=static_argnames)
+        if not static_argnames:
+            return cast("Function", compiled)
+
+        @functools.wraps(compiled)
+        def call(*args, **kwargs):
+            try:
+                return compiled(*args, **kwargs)
+            except (TypeError, ValueError):
+                _assert_hashable(function.__name__, {name: kwargs[name] for name in static_argnames if name in kwargs})
+                raise
+
+        for method in ("lower", "trace", "eval_shape", "clear_cache"):
+            setattr(call, method, getattr(compiled, method))
+        return cast("Function", call)
+
+    return decorate
+
+
+def _assert_hashable(function, options):
+    for name, value in options.items():
+        try:
+            hash(value)
+        except TypeError:
+            got = f"{type(value).__name__} {value}"
+            raise TypeError(f"jaxact.{function}: {name} must be hashable, as it is static, got {got}") from None
