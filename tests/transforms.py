@@ -395,7 +395,8 @@ Value and gradient: `vmap` over axis 0 and over parameters, `lax.scan` (through 
 ENDING = """
 Reverse mode does not go through a `while_loop`, whatever its body is. The exported
 program holds value, gradient and batched gradient, for `cpu`, `cuda` and `tpu`; it is serialised, read back and called,
-on the platform at hand. Kernels may be arguments of it: the process that reads it imports the classes.
+on the platform at hand. Kernels may be arguments of it: the process that reads it imports the classes. Sizes may be
+symbols, those of `jax.export.symbolic_shape`, but on JAX 0.7 not for gradients of surrogates.
 
 ## Checks of values
 
