@@ -62,7 +62,7 @@ def integer_label_nll(
 def _mean_nll(x, where, axes, names):
     """The mean of `-log_softmax(x)` over the classes that count."""
     counted = jnp.ones_like(x) if where is None else where.astype(x.dtype)
-    return soft_label_nll(x, counted, axes, names) / row_sum(counted, axes, names)
+    return soft_label_nll(x, counted / row_sum(counted, axes, names), axes, names)
 
 
 def is_zero(option: ArrayLike) -> bool:

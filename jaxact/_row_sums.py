@@ -37,10 +37,10 @@ def all_sum(array: jax.Array, names: Names) -> jax.Array:
 def row_sums(
     arrays: tuple[jax.Array, ...], axes: Axes, names: Names, bound: jax.Array | None = None
 ) -> tuple[jax.Array, ...]:
-    """The sums over the axes, which are kept, of one array of any numbers, the last; others' are exact in any order.
+    """The sums over the axes, which are kept, of the last array and of others, whose sums are exact in any order.
 
-    To be differentiated only by the rule of a caller. The bound, with the axes kept, is one of what the magnitudes of
-    the last array add up to; where none is given, one more sum over devices finds it.
+    To be differentiated only by the rule of a caller. The magnitudes of the last array add up to at most the bound,
+    axes kept; where none is given, one more sum over devices finds it.
     """
     axis = axes[-1]
     tile = _tile(arrays[0].shape, axis, names)
@@ -51,15 +51,18 @@ def row_sums(
     *whole, last = arrays
     if last.shape[axis] == 1 and not names:
         return tuple(row_sum(array, axes, names) for array in arrays)
-    leading = _leading(last, 2 * row_sum(jnp.abs(last), axes, names) if bound is None else bound)
+    leading = _leading(last, row_sum(jnp.abs(last), axes, names) if bound is None else bound)
     *sums, of_leading, of_rest = (row_sum(array, axes, names) for array in (*whole, leading, last - leading))
     return *sums, of_leading + of_rest
 
 
 def _leading(array, bound):
-    """The leading digits of numbers whose magnitudes add up to the bound at most, so few that the sum is exact."""
+    """The leading digits of numbers whose magnitudes add up to the bound at most, so few that the sum is exact.
+
+    They are multiples of a unit, at least 4/3 * 2**-nmant of the bound.
+    """
     finfo = jnp.finfo(array.dtype)
-    unit = jnp.maximum(lax.reduce_precision(bound, finfo.nexp, 0) * 2.0 ** (1 - finfo.nmant), finfo.tiny)
+    unit = jnp.maximum(lax.reduce_precision(bound * 2.0 ** (1 - finfo.nmant), finfo.nexp, 0), finfo.tiny)
     return jnp.where(bound < jnp.inf, jnp.round(array * (1 / unit)) * unit, 0)
 
 

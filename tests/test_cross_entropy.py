@@ -92,6 +92,19 @@ def test_equal_huge_logits_share(huge, dtype):
     close(gradient, np.array([-0.5, 0.5, 0, 0], dtype))
 
 
+@pytest.mark.parametrize("classes", [4, 256])
+@pytest.mark.parametrize("far", [1e38, 1.4e38, 2e38, 3.3e38])
+def test_losses_close_to_the_largest_number(far, classes):
+    """Where the sum of magnitudes is within a factor of 2 of it, or beyond it."""
+    x, label = jnp.full(classes, -far, jnp.float32).at[0].set(0), classes // 2
+    y = jax.nn.one_hot(label, classes, dtype=jnp.float32)
+    assert jaxact.softmax_cross_entropy(x, y) == np.float32(far)
+    assert jaxact.softmax_cross_entropy(x, y / 2) == np.float32(far) / 2
+    smoothed = jaxact.softmax_cross_entropy_with_integer_labels(x, label, label_smoothing=0.5)
+    expected = (0.5 + 0.5 * (classes - 1) / classes) * far
+    assert abs(smoothed - expected) <= 4 * np.spacing(np.float32(expected))
+
+
 def test_labels_that_are_no_class_give_nan():
     x = jnp.ones((4, 3))
     labels = jnp.array([0, -1, 3, -100])
