@@ -12,6 +12,7 @@ from jax.experimental import checkify
 
 from cases import CASES
 from contract import sample
+from marks import most_slow
 from references import MP, MPMATH_BITS
 from ulp import bit_patterns, errors, expected_exactly, expected_long, neighbours, spacing
 
@@ -219,11 +220,6 @@ WAYS_TO_RUN = {
     "export": _exported,
     "x64-off": _with_x64_off,
 }
-
-
-def most_slow(names, quick):
-    """Parameters of which those not in `quick` are left out where only compatibility is checked."""
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 @each_function

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxact
-from test_contract import most_slow
+from marks import most_slow
 from ulp import neighbours
 
 INF, NAN = np.inf, np.nan
