@@ -130,7 +130,8 @@ def _runs(size, names):
     parts = _parts(names)[0]
     if jax.device_count() > 1 and size % parts == 0 and size // parts < min(RUNS):
         return parts, 1
-    fits = ((parts, run) for parts in _parts(names) for run in RUNS if size > run and size % (parts * run) == 0)
+    all_parts = [parts for parts in _parts(names) if parts > 1 or names]  # alone, XLA does as well in one run
+    fits = ((parts, run) for parts in all_parts for run in RUNS if size > run and size % (parts * run) == 0)
     return next(fits, None)
 
 
